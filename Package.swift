@@ -1,0 +1,66 @@
+// swift-tools-version: 6.2
+//
+// The targets, ground floor to top: an arrow only ever points down (ARCHITECTURE.md draws the same picture).
+// No package is fetched: the toolchain, plus the system libraries of libssl-dev and libsqlite3-dev.
+
+import PackageDescription
+
+/// What every Swift target is built with: Swift 6, explicit imports and existentials, unsafe code marked or refused.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+func layer(_ name: String, on dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func program(_ name: String, on dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, of dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "auth-gateway",
+    products: [
+        .executable(name: "auth-gateway", targets: ["auth-gateway"]),
+        .executable(name: "demo-api", targets: ["demo-api"]),
+    ],
+    targets: [
+        .target(name: "CLinux"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+
+        layer("Primitives", on: []),
+        layer("HTTP", on: ["Primitives"]),
+        layer("Crypto", on: ["COpenSSL", "Primitives"]),
+        layer("SQLite", on: ["CSQLite"]),
+        layer("JOSE", on: ["Crypto", "Primitives"]),
+        layer("Network", on: ["CLinux", "Primitives"]),
+        layer("Sessions", on: ["SQLite", "JOSE", "Crypto", "Primitives"]),
+        layer("Configuration", on: ["Primitives"]),
+        layer("Observability", on: ["Primitives"]),
+        layer(
+            "Proxy",
+            on: [
+                "HTTP", "Network", "JOSE", "Crypto", "Sessions", "Configuration", "Observability", "Primitives",
+            ]),
+
+        program(
+            "auth-gateway",
+            on: [
+                "Proxy", "Configuration", "Sessions", "JOSE", "Crypto", "Network", "Observability", "Primitives",
+            ]),
+        program("demo-api", on: ["Network", "Primitives"]),
+
+        .target(name: "Support", dependencies: ["Primitives"], path: "Tests/Support", swiftSettings: settings),
+        tests("PrimitivesTests", of: ["Primitives", "Support"]),
+    ]
+)

@@ -1,0 +1,97 @@
+// The Linux calls that Swift's Glibc module does not show, or shows in a shape that cannot be used (packed structs,
+// unions, feature-test macros). Each is an inline function that answers -errno instead of setting errno, so that no
+// call can come between the failure and its reason.
+#pragma once
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static inline int gateway_accept4(int listener, struct sockaddr *address, socklen_t *length) {
+    int descriptor = accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+static inline int gateway_epoll_create(void) {
+    int descriptor = epoll_create1(EPOLL_CLOEXEC);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+static inline int gateway_epoll_control(int set, int operation, int descriptor, uint32_t events, uint64_t data) {
+    struct epoll_event event = {.events = events, .data = {.u64 = data}};
+    return epoll_ctl(set, operation, descriptor, &event) < 0 ? -errno : 0;
+}
+
+static inline int gateway_epoll_wait(int set, struct epoll_event *events, int capacity, int timeout_ms) {
+    int count = epoll_wait(set, events, capacity, timeout_ms);
+    return count < 0 ? -errno : count;
+}
+
+static inline uint64_t gateway_epoll_data(const struct epoll_event *event) { return event->data.u64; }
+static inline uint32_t gateway_epoll_events(const struct epoll_event *event) { return event->events; }
+
+static inline int gateway_eventfd(void) {
+    int descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+static inline ssize_t gateway_read(int descriptor, void *bytes, size_t count) {
+    ssize_t result = read(descriptor, bytes, count);
+    return result < 0 ? -errno : result;
+}
+
+static inline ssize_t gateway_recv(int descriptor, void *bytes, size_t count) {
+    ssize_t result = recv(descriptor, bytes, count, 0);
+    return result < 0 ? -errno : result;
+}
+
+/// MSG_NOSIGNAL: a peer that has gone is EPIPE, never a signal.
+static inline ssize_t gateway_send(int descriptor, const void *bytes, size_t count) {
+    ssize_t result = send(descriptor, bytes, count, MSG_NOSIGNAL);
+    return result < 0 ? -errno : result;
+}
+
+static inline int gateway_socket(int family, int type) {
+    int descriptor = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+static inline int gateway_connect(int descriptor, const struct sockaddr *address, socklen_t length) {
+    return connect(descriptor, address, length) < 0 ? -errno : 0;
+}
+
+static inline int gateway_bind(int descriptor, const struct sockaddr *address, socklen_t length) {
+    return bind(descriptor, address, length) < 0 ? -errno : 0;
+}
+
+static inline int gateway_listen(int descriptor, int backlog) {
+    return listen(descriptor, backlog) < 0 ? -errno : 0;
+}
+
+static inline int gateway_shutdown_write(int descriptor) {
+    return shutdown(descriptor, SHUT_WR) < 0 ? -errno : 0;
+}
+
+static inline int gateway_set_option(int descriptor, int level, int name, int value) {
+    return setsockopt(descriptor, level, name, &value, sizeof value) < 0 ? -errno : 0;
+}
+
+/// The pending error of a socket (SO_ERROR), as -errno; 0 when there is none.
+static inline int gateway_pending_error(int descriptor) {
+    int value = 0;
+    socklen_t length = sizeof value;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &value, &length) < 0) return -errno;
+    return -value;
+}
+
+static inline int gateway_local_address(int descriptor, struct sockaddr *address, socklen_t *length) {
+    return getsockname(descriptor, address, length) < 0 ? -errno : 0;
+}

@@ -1,0 +1,209 @@
+// A block of bytes with a readable and a writable region: what a socket is read into and written from.
+//
+// Owns its memory alone (it cannot be copied) and gives it back in `deinit`, or to a `ByteBufferPool` when its
+// connection falls idle. Bytes are lent as a `Span` for the length of a closure and never escape.
+//
+//     0 <= start <= end <= capacity       readable = [start, end)       writable = [end, capacity)
+//
+// One of the few files that may be unsafe: everything above it works on checked spans.
+
+/// An owned, growable block of bytes, read from the front and written at the back.
+@frozen
+@safe
+public struct ByteBuffer: ~Copyable {
+    @usableFromInline var base: UnsafeMutableRawPointer?
+    /// How many bytes the block holds; 0 while the buffer has no block.
+    public var capacity: Int { blockBytes }
+    @usableFromInline var blockBytes: Int
+    @usableFromInline var start: Int
+    @usableFromInline var end: Int
+
+    /// An empty buffer that has no memory yet.
+    @inlinable
+    public init() {
+        unsafe base = nil
+        blockBytes = 0
+        start = 0
+        end = 0
+    }
+
+    /// An empty buffer with room for `capacity` bytes.
+    public init(capacity: Int) {
+        precondition(capacity > 0, "a buffer's capacity is positive")
+        unsafe base = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+        blockBytes = capacity
+        start = 0
+        end = 0
+    }
+
+    deinit {
+        unsafe base?.deallocate()
+    }
+
+    /// How many bytes wait to be read.
+    @inlinable
+    public var count: Int { end - start }
+
+    /// Whether nothing waits to be read.
+    @inlinable
+    public var isEmpty: Bool { start == end }
+
+    /// How many bytes fit behind the readable ones, counting the room that `compact` would win.
+    @inlinable
+    public var freeCount: Int { capacity - count }
+
+    /// Whether the buffer owns memory.
+    @inlinable
+    public var hasBlock: Bool { capacity > 0 }
+
+    // MARK: - Reading
+
+    /// Lends the readable bytes. Offsets in the span count from the first unread byte.
+    @inlinable
+    public func withReadable<Result, Failure: Error>(
+        _ body: (Span<UInt8>) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let bytes = unsafe UnsafeRawBufferPointer(
+            start: base.map { unsafe UnsafeRawPointer($0 + start) }, count: count)
+        return try unsafe body(Span<UInt8>(_unsafeBytes: bytes))
+    }
+
+    /// Marks `count` readable bytes as read.
+    @inlinable
+    public mutating func consume(_ count: Int) {
+        precondition(count >= 0 && count <= end - start, "more consumed than readable")
+        start += count
+        if start == end {
+            start = 0
+            end = 0
+        }
+    }
+
+    /// Forgets every readable byte; the memory stays.
+    @inlinable
+    public mutating func removeAll() {
+        start = 0
+        end = 0
+    }
+
+    // MARK: - Writing
+
+    /// Appends bytes, growing the block when they do not fit.
+    @inlinable
+    public mutating func append(_ bytes: Span<UInt8>) {
+        let added = bytes.count
+        if added == 0 { return }
+        reserve(added)
+        unsafe bytes.withUnsafeBytes { source in
+            unsafe (base.unsafelyUnwrapped + end)
+                .copyMemory(from: source.baseAddress.unsafelyUnwrapped, byteCount: added)
+        }
+        end += added
+    }
+
+    /// Appends a part of `bytes`.
+    @inlinable
+    public mutating func append(_ bytes: Span<UInt8>, _ range: ByteRange) {
+        append(bytes.extracting(range.offsets))
+    }
+
+    /// Appends an array's bytes.
+    @inlinable
+    public mutating func append(_ bytes: [UInt8]) {
+        append(bytes.span)
+    }
+
+    /// Appends text known when the program was built.
+    @inlinable
+    public mutating func append(_ text: StaticString) {
+        let added = text.utf8CodeUnitCount
+        if added == 0 { return }
+        reserve(added)
+        unsafe (base.unsafelyUnwrapped + end).copyMemory(from: text.utf8Start, byteCount: added)
+        end += added
+    }
+
+    /// Appends text as UTF-8.
+    public mutating func append(text: String) {
+        append(text.utf8.span)
+    }
+
+    /// Appends one byte.
+    @inlinable
+    public mutating func append(byte: UInt8) {
+        reserve(1)
+        unsafe (base.unsafelyUnwrapped + end).storeBytes(of: byte, as: UInt8.self)
+        end += 1
+    }
+
+    /// Appends a number in decimal digits.
+    public mutating func append(decimal value: UInt64) {
+        var divisor: UInt64 = 1
+        while value / divisor >= 10 { divisor *= 10 }
+        reserve(20)
+        while divisor > 0 {
+            append(byte: UInt8(ascii: "0") + UInt8(value / divisor % 10))
+            divisor /= 10
+        }
+    }
+
+    /// Appends a number in lower-case hexadecimal digits, as a chunk size is written.
+    public mutating func append(hexadecimal value: UInt64) {
+        var shift = 60
+        while shift > 0 && (value >> UInt64(shift)) == 0 { shift -= 4 }
+        while shift >= 0 {
+            append(byte: ASCII.hexadecimalDigit(UInt8(truncatingIfNeeded: value >> UInt64(shift)) & 15))
+            shift -= 4
+        }
+    }
+
+    /// Offers the writable region to a system call, which answers how many bytes it wrote there (or a negative
+    /// error, which is passed on and changes nothing).
+    @inlinable
+    public mutating func fill(_ body: (inout MutableSpan<UInt8>) -> Int) -> Int {
+        if end == capacity { compact() }
+        let room = unsafe UnsafeMutableRawBufferPointer(start: base.map { unsafe $0 + end }, count: capacity - end)
+        var span = unsafe MutableSpan<UInt8>(_unsafeBytes: room)
+        let written = body(&span)
+        precondition(written <= capacity - end, "a system call wrote past the room it was given")
+        if written > 0 { end += written }
+        return written
+    }
+
+    /// Makes sure that `count` more bytes fit, by moving the readable bytes to the front or by growing.
+    @inlinable
+    public mutating func reserve(_ count: Int) {
+        if capacity - end >= count { return }
+        makeRoom(count)
+    }
+
+    @usableFromInline
+    mutating func makeRoom(_ count: Int) {
+        if freeCount >= count && start > 0 {
+            compact()
+            return
+        }
+        var larger = max(capacity, 256)
+        while larger - self.count < count { larger *= 2 }
+        let block = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 16)
+        if self.count > 0 {
+            unsafe block.copyMemory(from: base.unsafelyUnwrapped + start, byteCount: self.count)
+        }
+        unsafe base?.deallocate()
+        end = self.count
+        start = 0
+        unsafe base = block
+        blockBytes = larger
+    }
+
+    /// Moves the readable bytes to the front of the block.
+    @usableFromInline
+    mutating func compact() {
+        if start == 0 { return }
+        if let base = unsafe base, count > 0 {
+            unsafe base.copyMemory(from: base + start, byteCount: count)
+        }
+        end -= start
+        start = 0
+    }
+}
