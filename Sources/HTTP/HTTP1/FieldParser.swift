@@ -1,0 +1,96 @@
+// Field lines (RFC 9112 §5): `field-line = field-name ":" OWS field-value OWS`, and the empty line that ends them.
+
+import Primitives
+
+/// Parses the field lines of a head into a block.
+enum FieldParser {
+    /// - Parameters:
+    ///   - bytes: the head from its first byte.
+    ///   - start: where the first field line, or the final CRLF, begins.
+    /// - Returns: the offset behind the final CRLF, or that more bytes are needed.
+    static func parse(
+        _ bytes: Span<UInt8>, from start: Int, into block: inout HeaderBlock, limits: MessageLimits
+    ) throws(ProtocolViolation) -> HeadResult {
+        let table = FieldNameTable.shared
+        let count = bytes.count
+        var index = start
+        while true {
+            guard index < count else { return .needsMore }
+            if bytes[index] == 0x0D {
+                guard index + 1 < count else { return .needsMore }
+                if bytes[index + 1] != 0x0A { throw .bareCarriageReturn }
+                return .complete(index + 2)
+            }
+            if block.fields.count >= limits.fieldCountMax { throw .tooManyFields }
+
+            let nameStart = index
+            var hash = FieldFolding.seed
+            while index < count {
+                let byte = bytes[index]
+                if !ASCII.token.contains(byte) { break }
+                hash = FieldFolding.mix(hash, FieldFolding.fold(byte))
+                index += 1
+            }
+            guard index < count else { return .needsMore }
+            let nameEnd = index
+            if bytes[index] != UInt8(ascii: ":") || nameEnd == nameStart {
+                throw nameViolation(bytes[index], isFirst: nameEnd == nameStart)
+            }
+            index += 1
+
+            guard let value = try valueRange(bytes, &index) else { return .needsMore }
+            let alias = table.name(foldedHash: hash, bytes, nameStart, nameEnd)
+            let isExact = alias != .other && table.isExact(alias, bytes, nameStart)
+            let isCanonical =
+                value.start == nameEnd + 2 && bytes[nameEnd + 1] == 0x20 && value.end + 2 == index
+            block.append(
+                HeaderField(
+                    name: ByteRange(nameStart, nameEnd), value: value, known: isExact ? alias : .other,
+                    alias: alias, isCanonical: isCanonical))
+        }
+    }
+
+    /// Reads a value and its line end; `index` stands behind the LF afterwards. nil: the line end has not arrived.
+    @inline(__always)
+    private static func valueRange(
+        _ bytes: Span<UInt8>, _ index: inout Int
+    ) throws(ProtocolViolation) -> ByteRange? {
+        let count = bytes.count
+        var position = index
+        while position < count, bytes[position] == 0x20 || bytes[position] == 0x09 { position += 1 }
+        let valueStart = position
+        while position < count {
+            let byte = bytes[position]
+            // RFC 9110 §5.5: `field-vchar = VCHAR / obs-text`, with SP and HTAB between.
+            if byte >= 0x20 {
+                if byte == 0x7F { throw .controlByte }
+            } else if byte != 0x09 {
+                break
+            }
+            position += 1
+        }
+        guard position < count else { return nil }
+        switch bytes[position] {
+        case 0x0D: break
+        case 0x0A: throw .bareLineFeed
+        default: throw .controlByte
+        }
+        guard position + 1 < count else { return nil }
+        // RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous".
+        if bytes[position + 1] != 0x0A { throw .bareCarriageReturn }
+        var valueEnd = position
+        while valueEnd > valueStart, bytes[valueEnd - 1] == 0x20 || bytes[valueEnd - 1] == 0x09 { valueEnd -= 1 }
+        index = position + 2
+        return ByteRange(valueStart, valueEnd)
+    }
+
+    private static func nameViolation(_ byte: UInt8, isFirst: Bool) -> ProtocolViolation {
+        switch byte {
+        case 0x0A: .bareLineFeed
+        case 0x0D: .bareCarriageReturn
+        // RFC 9112 §5.2: a server MUST refuse obs-fold, or replace it; refusing is what cannot be misread.
+        case 0x20, 0x09: isFirst ? .foldedLine : .fieldName
+        default: byte < 0x20 || byte == 0x7F ? .controlByte : .fieldName
+        }
+    }
+}

@@ -1,0 +1,18 @@
+// The real clocks. Read once per batch of events, and passed down from there.
+
+import Glibc
+package import Primitives
+
+/// The clocks of the system.
+package enum Clock {
+    /// Now, for deadlines.
+    package static var monotonic: MonotonicInstant {
+        MonotonicInstant(milliseconds: Syscalls.milliseconds(CLOCK_MONOTONIC))
+    }
+
+    /// Now, for claims, rows and logs.
+    package static var wall: WallTime { WallTime(milliseconds: Syscalls.milliseconds(CLOCK_REALTIME)) }
+
+    /// Microseconds since some start, for measuring how long an exchange took.
+    package static var microseconds: Int64 { Syscalls.microseconds() }
+}

@@ -1,0 +1,218 @@
+// A shard's turn: Dispatch calls it when the epoll set has something; it drains readiness in batches, looks at the
+// mailbox and at due timers in between, lingers a moment for more, and gives the queue back.
+//
+// Owned by: one shard's serial queue. Everything here is born on it and dies on it; only `Wakeup` is shared.
+//
+// Why it lingers (ARCHITECTURE 1): returning to Dispatch after each batch costs 14.5 µs per proxied request, lingering
+// up to 1 ms in `epoll_wait` 12.7 µs, and a client that answers at once finds the shard awake (p50 32 instead of 64 µs).
+
+package import Dispatch
+package import Primitives
+
+/// What an event loop calls back: a connection, one class per role. A class and not a protocol, because it is called
+/// for every event and a vtable is the cheapest dispatch there is.
+open class EventTarget {
+    fileprivate var handle = SlotMap<EventTarget>.Handle(raw: 0)
+    fileprivate var interest: Readiness = []
+    fileprivate var rawDescriptor: Int32 = -1
+    /// The wheel's slot that will look at this target; `.max` when none will.
+    fileprivate var scheduledTick = Int64.max
+    /// When `deadlinePassed` is due; `.never` for no deadline.
+    package fileprivate(set) final var deadline = MonotonicInstant.never
+
+    package init() {}
+
+    /// The descriptor is ready.
+    package func becameReady(_ readiness: Readiness) {}
+
+    /// The deadline has passed; it is `.never` again.
+    package func deadlinePassed() {}
+
+    /// Whether the loop knows the target.
+    package final var isRegistered: Bool { rawDescriptor >= 0 }
+
+    /// Names the target for replies from other queues; stale once it is removed from the loop.
+    package final var slot: UInt64 { handle.raw }
+}
+
+/// One shard's loop over readiness, messages and time.
+package final class EventLoop {
+    private let poller: Poller
+    private let queue: DispatchQueue
+    private var targets = SlotMap<EventTarget>()
+    private var wheel: TimerWheel
+    private var source: (any DispatchSourceRead)?
+    private var timer: (any DispatchSourceTimer)?
+    private var timerInstant = MonotonicInstant.never
+    private var onMessages: () -> Void = {}
+    private var onBatchEnd: () -> Void = {}
+    private var isStopped = false
+
+    /// Rings this loop's mailbox.
+    package let wakeup: Wakeup
+    /// The time of the current batch.
+    package private(set) var now: MonotonicInstant
+
+    /// Made on its queue, which must be serial.
+    package init(queue: DispatchQueue) throws(SystemError) {
+        dispatchPrecondition(condition: .onQueue(queue))
+        self.queue = queue
+        poller = try Poller()
+        wakeup = try Wakeup()
+        now = Clock.monotonic
+        wheel = TimerWheel(now: now)
+        try poller.add(wakeup.raw, .readable, data: Self.wakeupData)
+    }
+
+    /// Starts taking turns.
+    ///
+    /// - Parameters:
+    ///   - onMessages: the mailbox has something; called on the queue.
+    ///   - onBatchEnd: a batch of events has been handled; called on the queue.
+    package func start(onMessages: @escaping () -> Void, onBatchEnd: @escaping () -> Void) {
+        self.onMessages = onMessages
+        self.onBatchEnd = onBatchEnd
+        let source = DispatchSource.makeReadSource(fileDescriptor: poller.descriptor.raw, queue: queue)
+        source.setEventHandler { [unowned self] in turn() }
+        self.source = source
+        let timer = DispatchSource.makeTimerSource(queue: queue)
+        timer.setEventHandler { [unowned self] in
+            timerInstant = .never
+            turn()
+        }
+        timer.schedule(deadline: .distantFuture)
+        timer.resume()
+        self.timer = timer
+        source.resume()
+    }
+
+    /// Ends the loop; sources go before the descriptors that they watch.
+    package func stop() {
+        isStopped = true
+        source?.cancel()
+        timer?.cancel()
+    }
+
+    // MARK: - Targets
+
+    /// Watches a target's connection.
+    package func add(
+        _ target: EventTarget, _ transport: borrowing Transport, _ interest: Readiness
+    ) throws(SystemError) {
+        precondition(!target.isRegistered, "a target was added twice")
+        let handle = targets.insert(target)
+        do throws(SystemError) {
+            try poller.add(transport.descriptor.raw, interest, data: handle.raw)
+        } catch {
+            targets.remove(handle)
+            throw error
+        }
+        target.handle = handle
+        target.interest = interest
+        target.rawDescriptor = transport.descriptor.raw
+    }
+
+    /// Changes what a target is watched for; no system call when nothing changes.
+    @inline(__always)
+    package func watch(_ target: EventTarget, _ interest: Readiness) {
+        if target.interest != interest { rewatch(target, interest) }
+    }
+
+    private func rewatch(_ target: EventTarget, _ interest: Readiness) {
+        precondition(target.isRegistered, "a target that is not registered was watched")
+        target.interest = interest
+        poller.modify(target.rawDescriptor, interest, data: target.handle.raw)
+    }
+
+    /// Forgets a target, before its transport closes. Later events and replies for it find nothing.
+    package func remove(_ target: EventTarget) {
+        if !target.isRegistered { return }
+        poller.remove(target.rawDescriptor)
+        targets.remove(target.handle)
+        target.rawDescriptor = -1
+        target.deadline = .never
+        target.scheduledTick = .max
+    }
+
+    /// The target that a reply is for; nil when it has gone.
+    package func target(slot: UInt64) -> EventTarget? { targets[SlotMap.Handle(raw: slot)] }
+
+    /// Every registered target.
+    package var allTargets: [EventTarget] { targets.values }
+
+    // MARK: - Deadlines
+
+    /// Moves a target's deadline. Later is free; earlier costs one entry in the wheel.
+    @inline(__always)
+    package func setDeadline(_ target: EventTarget, milliseconds: Int64) {
+        target.deadline = now.advanced(byMilliseconds: milliseconds)
+        if wheel.dueTick(target.deadline) < target.scheduledTick { schedule(target) }
+    }
+
+    /// Takes a target's deadline away.
+    package func clearDeadline(_ target: EventTarget) { target.deadline = .never }
+
+    private func schedule(_ target: EventTarget) {
+        let tick = wheel.dueTick(target.deadline)
+        target.scheduledTick = tick
+        wheel.schedule(target.handle.raw, tick: tick)
+    }
+
+    private func visitDue() {
+        var due: [EventTarget] = []
+        wheel.due(now) { raw, tick in
+            // An entry that a nearer one has overtaken is stale.
+            guard let target = targets[SlotMap.Handle(raw: raw)], target.scheduledTick == tick else { return }
+            target.scheduledTick = .max
+            due.append(target)
+        }
+        for target in due where target.isRegistered {
+            if target.deadline <= now {
+                target.deadline = .never
+                target.deadlinePassed()
+            } else if target.deadline != .never && target.scheduledTick == .max {
+                schedule(target)
+            }
+        }
+    }
+
+    // MARK: - The turn
+
+    private func turn() {
+        if isStopped { return }
+        now = Clock.monotonic
+        let end = now.advanced(byMilliseconds: Self.turnMilliseconds)
+        var lingers: Int32 = 0
+        repeat {
+            var hasMessages = false
+            let count = poller.wait(milliseconds: lingers) { data, readiness in
+                if data == Self.wakeupData {
+                    wakeup.acknowledge()
+                    hasMessages = true
+                } else if let target = targets[SlotMap.Handle(raw: data)] {
+                    target.becameReady(readiness)
+                }
+            }
+            now = Clock.monotonic
+            if hasMessages { onMessages() }
+            visitDue()
+            onBatchEnd()
+            if isStopped || count == 0 && lingers > 0 { break }
+            lingers = Self.lingerMilliseconds
+        } while now < end
+        if !isStopped { armTimer() }
+    }
+
+    /// The wheel is visited in every turn; the timer is there for a shard that has no other reason to wake.
+    private func armTimer() {
+        guard let next = wheel.next, next < timerInstant else { return }
+        timerInstant = next
+        let wait = Int(max(1, next.milliseconds - now.milliseconds))
+        timer?.schedule(deadline: .now() + .milliseconds(wait), leeway: .milliseconds(20))
+    }
+
+    private static let wakeupData: UInt64 = 0
+    private static let lingerMilliseconds: Int32 = 1
+    /// Longer turns win nothing, and the queue has its timer to run.
+    private static let turnMilliseconds: Int64 = 50
+}

@@ -1,0 +1,83 @@
+// The few files that the gateway reads and writes: configuration, keys, logs. Whole files and appends; SQLite looks
+// after its own.
+
+import Glibc
+import Primitives
+
+/// Reading and writing whole files.
+package enum Files {
+    /// The bytes of a file.
+    ///
+    /// - Parameter bytesMax: a longer file is refused as EFBIG.
+    package static func read(_ path: String, bytesMax: Int = 4 * 1024 * 1024) throws(SystemError) -> [UInt8] {
+        let file = try Syscalls.open(path, flags: O_RDONLY)
+        var buffer = ByteBuffer(capacity: 16 * 1024)
+        while true {
+            buffer.reserve(4096)
+            if try Syscalls.read(file.raw, into: &buffer) == 0 { break }
+            if buffer.count > bytesMax { throw SystemError(code: EFBIG, call: "read \(path)") }
+        }
+        return buffer.withReadable { [UInt8](copying: $0) }
+    }
+
+    /// Replaces a file in one step, on disk when this returns: a crash leaves the old one or the new one. Only its
+    /// owner can read it.
+    package static func replace(_ path: String, with bytes: [UInt8]) throws(SystemError) {
+        let temporary = path + ".new"
+        do {
+            let file = try Syscalls.open(temporary, flags: O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
+            try Syscalls.writeAll(file.raw, bytes.span)
+            try Syscalls.synchronise(file.raw)
+        }
+        try Syscalls.rename(temporary, to: path)
+        let folder = try Syscalls.open(parent(of: path), flags: O_RDONLY | O_DIRECTORY)
+        try Syscalls.synchronise(folder.raw)
+    }
+
+    /// Makes a directory that only its owner can enter; one that is there already is left as it is.
+    package static func makePrivateDirectory(_ path: String) throws(SystemError) {
+        try Syscalls.makeDirectory(path, mode: 0o700)
+    }
+
+    /// The paths that a pattern matches, sorted.
+    package static func paths(matching pattern: String) -> [String] { Syscalls.paths(matching: pattern) }
+
+    /// The value of an environment variable.
+    package static func environment(_ name: String) -> String? { Syscalls.environment(name) }
+
+    private static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+}
+
+/// A file that lines are appended to: a log, or the standard streams.
+package struct AppendFile: ~Copyable {
+    private enum Kind: ~Copyable {
+        case owned(FileDescriptor)
+        case standard(Int32)
+    }
+
+    private let kind: Kind
+
+    /// Opens a file for appending; made when it is not there.
+    package init(path: String) throws(SystemError) {
+        kind = .owned(try Syscalls.open(path, flags: O_WRONLY | O_CREAT | O_APPEND, mode: 0o640))
+    }
+
+    private init(standard descriptor: Int32) { kind = .standard(descriptor) }
+
+    /// The process' standard output.
+    package static var standardOutput: AppendFile { AppendFile(standard: STDOUT_FILENO) }
+
+    /// The process' standard error.
+    package static var standardError: AppendFile { AppendFile(standard: STDERR_FILENO) }
+
+    /// Appends all of `bytes`. Blocks: call it on a queue that may.
+    package func append(_ bytes: Span<UInt8>) throws(SystemError) {
+        switch kind {
+        case .owned(let descriptor): try Syscalls.writeAll(descriptor.raw, bytes)
+        case .standard(let descriptor): try Syscalls.writeAll(descriptor, bytes)
+        }
+    }
+}

@@ -1,0 +1,68 @@
+// A listening socket. Owned by: the main queue, on which a DispatchSource tells that connections wait.
+//
+// When descriptors run out, accepting pauses for a moment and the listener lives on: clients wait in the kernel's
+// queue instead of being turned away.
+
+package import Dispatch
+import Glibc
+import Primitives
+
+/// Takes in connections and deals them out.
+package final class Listener {
+    private let descriptor: FileDescriptor
+    private let queue: DispatchQueue
+    private let source: any DispatchSourceRead
+    /// The address that is really bound: the port when 0 was asked for.
+    package let address: SocketAddress
+
+    /// Binds and listens; nothing is accepted before `start`.
+    package init(on address: SocketAddress, queue: DispatchQueue) throws(SystemError) {
+        let socket = try Syscalls.socket(family: address.addressFamily)
+        // A restarted gateway must not wait for its predecessor's connections to be forgotten.
+        try Syscalls.setOption(socket.raw, level: SOL_SOCKET, name: SO_REUSEADDR, value: 1)
+        try Syscalls.bind(socket.raw, to: address)
+        try Syscalls.listen(socket.raw, backlog: Self.backlog)
+        self.address = Syscalls.localAddress(socket.raw) ?? address
+        self.queue = queue
+        source = DispatchSource.makeReadSource(fileDescriptor: socket.raw, queue: queue)
+        descriptor = socket
+    }
+
+    /// Starts accepting.
+    ///
+    /// - Parameters:
+    ///   - deal: receives each connection and owns its descriptor.
+    ///   - pausing: told when accepting pauses because the process is out of descriptors or memory.
+    package func start(deal: @escaping (Accepted) -> Void, pausing: @escaping (SystemError) -> Void) {
+        source.setEventHandler { [unowned self] in
+            do throws(SystemError) {
+                for _ in 0..<Self.batch {
+                    guard let accepted = try Syscalls.accept(descriptor.raw) else { return }
+                    deal(accepted)
+                }
+            } catch {
+                pausing(error)
+                pause()
+            }
+        }
+        source.resume()
+    }
+
+    /// Stops accepting for good; the port is free once the listener is gone.
+    package func stop() { source.cancel() }
+
+    private func pause() {
+        source.suspend()
+        let resumption = DispatchWorkItem { [source] in source.resume() }
+        queue.asyncAfter(deadline: .now() + .milliseconds(Self.pauseMilliseconds), execute: resumption)
+    }
+
+    private static let backlog: Int32 = 4096
+    /// Connections per event: others share the queue.
+    private static let batch = 64
+    private static let pauseMilliseconds = 100
+}
+
+extension SocketAddress {
+    var addressFamily: Int32 { family == .v4 ? AF_INET : AF_INET6 }
+}

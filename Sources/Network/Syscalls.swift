@@ -1,0 +1,316 @@
+// Every system call of the gateway, and the one policy for errno: EINTR is repeated here, EAGAIN is a value, and what
+// remains is either handed up as a `SystemError` or, where only our own mistake can cause it (EBADF, EFAULT), crashes.
+//
+// One of the few files that may be unsafe; no pointer leaves it.
+
+import CLinux
+import Glibc
+import Primitives
+
+/// What a read or write came to.
+package enum Transfer: Sendable, Equatable {
+    case bytes(Int)
+    /// Nothing now: wait for readiness.
+    case wouldBlock
+    /// The peer has closed its side (reads only).
+    case ended
+    /// The connection is broken; the positive errno value.
+    case failed(Int32)
+}
+
+/// The system calls.
+package enum Syscalls {
+    // MARK: - Sockets
+
+    /// Reads what has arrived into the buffer's free room, which must not be empty.
+    static func receive(_ descriptor: Int32, into buffer: inout ByteBuffer) -> Transfer {
+        let result = buffer.fill { room in
+            unsafe room.withUnsafeMutableBytes { bytes in
+                repeated { unsafe gateway_recv(descriptor, bytes.baseAddress, bytes.count) }
+            }
+        }
+        return result == 0 ? .ended : transfer(result, "recv")
+    }
+
+    /// Sends as much of `bytes` as the socket takes.
+    static func send(_ descriptor: Int32, _ bytes: Span<UInt8>) -> Transfer {
+        let result = unsafe bytes.withUnsafeBytes { bytes in
+            repeated { unsafe gateway_send(descriptor, bytes.baseAddress, bytes.count) }
+        }
+        return transfer(result, "send")
+    }
+
+    static func socket(family: Int32) throws(SystemError) -> FileDescriptor {
+        try FileDescriptor(check(gateway_socket(family, Int32(SOCK_STREAM.rawValue)), "socket"))
+    }
+
+    /// Starts connecting. true: connected at once; false: under way, writable when decided.
+    static func connect(_ descriptor: Int32, to address: SocketAddress) throws(SystemError) -> Bool {
+        let result = unsafe address.withStorage { storage, length in
+            unsafe gateway_connect(descriptor, storage, length)
+        }
+        if result == -EINPROGRESS || result == -EINTR { return false }
+        try check(result, "connect")
+        return true
+    }
+
+    static func bind(_ descriptor: Int32, to address: SocketAddress) throws(SystemError) {
+        let result = unsafe address.withStorage { storage, length in
+            unsafe gateway_bind(descriptor, storage, length)
+        }
+        try check(result, "bind")
+    }
+
+    static func listen(_ descriptor: Int32, backlog: Int32) throws(SystemError) {
+        try check(gateway_listen(descriptor, backlog), "listen")
+    }
+
+    /// The next waiting connection and its peer's address; nil when none waits.
+    static func accept(_ descriptor: Int32) throws(SystemError) -> Accepted? {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let result = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                repeated { unsafe Int(gateway_accept4(descriptor, address, &length)) }
+            }
+        }
+        if result == -Int(EAGAIN) { return nil }
+        // The peer gave up between its SYN and our call: nothing of ours is wrong.
+        if result == -Int(ECONNABORTED) { return nil }
+        return Accepted(descriptor: try check(Int32(result), "accept"), peer: SocketAddress(storage))
+    }
+
+    static func localAddress(_ descriptor: Int32) -> SocketAddress? {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let result = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                unsafe gateway_local_address(descriptor, address, &length)
+            }
+        }
+        return result == 0 ? SocketAddress(storage) : nil
+    }
+
+    static func setOption(_ descriptor: Int32, level: Int32, name: Int32, value: Int32) throws(SystemError) {
+        try check(gateway_set_option(descriptor, level, name, value), "setsockopt")
+    }
+
+    /// Small messages leave at once: a proxy writes whole messages and never waits for more.
+    static func setNoDelay(_ descriptor: Int32) {
+        _ = gateway_set_option(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    }
+
+    /// The reason why a connect failed; 0 when it has succeeded. A positive errno value.
+    static func pendingError(_ descriptor: Int32) -> Int32 { -gateway_pending_error(descriptor) }
+
+    static func shutdownWrite(_ descriptor: Int32) { _ = gateway_shutdown_write(descriptor) }
+
+    static func close(_ descriptor: Int32) {
+        let result = Glibc.close(descriptor)
+        precondition(result == 0 || errno != EBADF, "a descriptor was closed twice")
+    }
+
+    // MARK: - Files
+
+    static func open(_ path: String, flags: Int32, mode: mode_t = 0o600) throws(SystemError) -> FileDescriptor {
+        let result = unsafe path.withCString { name in
+            repeated {
+                let descriptor = unsafe Glibc.open(name, flags | O_CLOEXEC, mode)
+                return Int(descriptor < 0 ? -errno : descriptor)
+            }
+        }
+        return try FileDescriptor(check(Int32(result), "open \(path)"))
+    }
+
+    /// Reads from a file or descriptor into the buffer's free room; 0 at its end.
+    static func read(_ descriptor: Int32, into buffer: inout ByteBuffer) throws(SystemError) -> Int {
+        let result = buffer.fill { room in
+            unsafe room.withUnsafeMutableBytes { bytes in
+                repeated { unsafe gateway_read(descriptor, bytes.baseAddress, bytes.count) }
+            }
+        }
+        if result < 0 { throw SystemError(code: Int32(-result), call: "read") }
+        return result
+    }
+
+    /// Writes all of `bytes` to a blocking descriptor.
+    static func writeAll(_ descriptor: Int32, _ bytes: Span<UInt8>) throws(SystemError) {
+        var written = 0
+        while written < bytes.count {
+            let result = unsafe bytes.extracting(written...).withUnsafeBytes { rest in
+                repeated {
+                    let count = unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+                    return count < 0 ? -Int(errno) : count
+                }
+            }
+            if result < 0 { throw SystemError(code: Int32(-result), call: "write") }
+            written += result
+        }
+    }
+
+    static func synchronise(_ descriptor: Int32) throws(SystemError) {
+        if fsync(descriptor) < 0 { throw SystemError(code: errno, call: "fsync") }
+    }
+
+    static func rename(_ old: String, to new: String) throws(SystemError) {
+        let result = unsafe old.withCString { from in
+            unsafe new.withCString { to in unsafe Glibc.rename(from, to) }
+        }
+        if result < 0 { throw SystemError(code: errno, call: "rename \(new)") }
+    }
+
+    static func makeDirectory(_ path: String, mode: mode_t) throws(SystemError) {
+        let result = unsafe path.withCString { unsafe mkdir($0, mode) }
+        if result < 0 && errno != EEXIST { throw SystemError(code: errno, call: "mkdir \(path)") }
+    }
+
+    /// The paths that a pattern matches, sorted; empty when there are none.
+    static func paths(matching pattern: String) -> [String] {
+        var matches = unsafe glob_t()
+        defer { unsafe globfree(&matches) }
+        let result = unsafe pattern.withCString { unsafe glob($0, 0, nil, &matches) }
+        guard result == 0 else { return [] }
+        return unsafe (0..<Int(matches.gl_pathc)).compactMap { index in
+            guard let path = unsafe matches.gl_pathv[index] else { return nil }
+            return unsafe String(cString: path)
+        }
+    }
+
+    static func environment(_ name: String) -> String? {
+        unsafe name.withCString { key in
+            guard let value = unsafe getenv(key) else { return nil }
+            return unsafe String(cString: value)
+        }
+    }
+
+    // MARK: - Time, wake-ups, words
+
+    static func milliseconds(_ clock: clockid_t) -> Int64 {
+        var time = timespec()
+        let result = unsafe clock_gettime(clock, &time)
+        precondition(result == 0, "a clock of the system cannot be read")
+        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+    }
+
+    static func microseconds() -> Int64 {
+        var time = timespec()
+        let result = unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        precondition(result == 0, "a clock of the system cannot be read")
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
+    }
+
+    static func eventDescriptor() throws(SystemError) -> FileDescriptor {
+        try FileDescriptor(check(gateway_eventfd(), "eventfd"))
+    }
+
+    static func signal(_ eventDescriptor: Int32) {
+        var one: UInt64 = 1
+        // EAGAIN means that the counter is full, so the other side is awake already.
+        _ = unsafe Glibc.write(eventDescriptor, &one, MemoryLayout<UInt64>.size)
+    }
+
+    static func acknowledge(_ eventDescriptor: Int32) {
+        var count: UInt64 = 0
+        _ = unsafe gateway_read(eventDescriptor, &count, MemoryLayout<UInt64>.size)
+    }
+
+    static func describe(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
+
+    // MARK: - Policy
+
+    private static func repeated(_ call: () -> Int) -> Int {
+        while true {
+            let result = call()
+            if result != -Int(EINTR) { return result }
+        }
+    }
+
+    private static func transfer(_ result: Int, _ call: StaticString) -> Transfer {
+        if result >= 0 { return .bytes(result) }
+        let code = Int32(-result)
+        if code == EAGAIN { return .wouldBlock }
+        precondition(code != EBADF && code != EFAULT, "a system call was given a bad descriptor or address")
+        return .failed(code)
+    }
+
+    @discardableResult
+    private static func check(_ result: Int32, _ call: String) throws(SystemError) -> Int32 {
+        if result < 0 { throw SystemError(code: -result, call: call) }
+        return result
+    }
+}
+
+/// A connection that a listener has taken in.
+package struct Accepted: Sendable {
+    /// The open descriptor; whoever receives this value owns it.
+    package let descriptor: Int32
+    package let peer: SocketAddress
+}
+
+extension SocketAddress {
+    /// The address in the form that the calls take. Kept beside them: it is a matter of pointers.
+    func withStorage(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+        switch family {
+        case .v4:
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_port = port.bigEndian
+            unsafe withUnsafeMutableBytes(of: &address.sin_addr) { unsafe $0.copyBytes(from: bytes) }
+            return unsafe withUnsafePointer(to: &address) { pointer in
+                unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    unsafe body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
+            }
+        case .v6:
+            var address = sockaddr_in6()
+            address.sin6_family = sa_family_t(AF_INET6)
+            address.sin6_port = port.bigEndian
+            unsafe withUnsafeMutableBytes(of: &address.sin6_addr) { unsafe $0.copyBytes(from: bytes) }
+            return unsafe withUnsafePointer(to: &address) { pointer in
+                unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    unsafe body($0, socklen_t(MemoryLayout<sockaddr_in6>.size))
+                }
+            }
+        }
+    }
+
+    init(_ storage: sockaddr_storage) {
+        var storage = storage
+        if Int32(storage.ss_family) == AF_INET6 {
+            let address = unsafe withUnsafePointer(to: &storage) {
+                unsafe $0.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { unsafe $0.pointee }
+            }
+            let bytes = unsafe withUnsafeBytes(of: address.sin6_addr) { unsafe Array($0) }
+            self.init(v6: bytes, port: UInt16(bigEndian: address.sin6_port))
+        } else {
+            let address = unsafe withUnsafePointer(to: &storage) {
+                unsafe $0.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { unsafe $0.pointee }
+            }
+            let bytes = unsafe withUnsafeBytes(of: address.sin_addr) { unsafe Array($0) }
+            self.init(v4: bytes, port: UInt16(bigEndian: address.sin_port))
+        }
+    }
+
+    /// The bytes of a literal IPv4 or IPv6 address; nil for anything else.
+    static func parse(_ host: String) -> [UInt8]? {
+        var v4 = in_addr()
+        if unsafe host.withCString({ unsafe inet_pton(AF_INET, $0, &v4) }) == 1 {
+            return unsafe withUnsafeBytes(of: v4) { unsafe Array($0) }
+        }
+        var v6 = in6_addr()
+        if unsafe host.withCString({ unsafe inet_pton(AF_INET6, $0, &v6) }) == 1 {
+            return unsafe withUnsafeBytes(of: v6) { unsafe Array($0) }
+        }
+        return nil
+    }
+
+    /// The address in its canonical text (RFC 5952).
+    static func text(v6 bytes: [UInt8]) -> String {
+        var output = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        let count = output.count
+        _ = unsafe bytes.withUnsafeBytes { source in
+            unsafe inet_ntop(AF_INET6, source.baseAddress, &output, socklen_t(count))
+        }
+        return String(decoding: output.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+}
