@@ -1,0 +1,82 @@
+// The heart of rotation, as a pure function: a stored row, a genuine token and the time go in, the verdict comes out.
+// PRODUCT calls the cases current, retry, ahead, replay and garbage; each is one branch here.
+
+import Crypto
+import Primitives
+
+/// What is to be done about a presented refresh token.
+enum RefreshDecision: Equatable {
+    /// Current, or ahead of a store that has lost commits: make the next generation.
+    case rotate(isAhead: Bool)
+    /// A lost response or a second tab: hand out the same child again.
+    case repeatChild
+    /// An older generation, or a retry that came too late: a thief or a victim holds it. The session ends.
+    case endForReplay
+    /// Nothing changes, but for a deadline that has passed and is now written down.
+    case refuse(RefreshRejection)
+
+    /// - Parameters:
+    ///   - stored: the session's row; nil when there is none.
+    ///   - generation: of the presented token, whose tag has been checked.
+    ///   - digest: of its secret.
+    ///   - childDigest: of its child's secret.
+    ///   - raceWindow: how long a retry is believed after the child has been confirmed, in milliseconds.
+    static func decide(
+        stored: StoredSession?, generation: UInt32, digest: SHA256Digest, childDigest: SHA256Digest,
+        now: WallTime, raceWindow: Int64
+    ) -> RefreshDecision {
+        guard let stored else { return .refuse(.unknownSession) }
+        switch stored.state(at: now) {
+        case .live: break
+        case .ended(let reason): return .refuse(.ended(reason))
+        case .endedWithSubject: return .refuse(.endedWithSubject)
+        case .lapsed(let reason): return .refuse(.lapsed(reason))
+        }
+        let session = stored.session
+        if generation > session.generation { return .rotate(isAhead: true) }
+        if generation == session.generation {
+            return digest == session.secretDigest ? .rotate(isAhead: false) : .refuse(.unfitting)
+        }
+        if generation == session.generation - 1 {
+            if childDigest != session.secretDigest { return .refuse(.unfitting) }
+            let age = now.milliseconds - session.rotated.milliseconds
+            // A clock that was set back makes the age negative: no reason to end a session.
+            return !session.isConfirmed || age <= raceWindow ? .repeatChild : .endForReplay
+        }
+        return .endForReplay
+    }
+}
+
+/// Why a refresh token was not exchanged.
+package enum RefreshRejection: Error, Sendable, Equatable {
+    /// Not issued by this gateway.
+    case notGenuine
+    /// Genuine, but no such session is stored.
+    case unknownSession
+    /// Genuine, but of another history than the stored one.
+    case unfitting
+    case ended(EndReason)
+    case endedWithSubject
+    /// Ended at this moment, by a deadline.
+    case lapsed(EndReason)
+    /// Ended at this moment: the token had been replaced.
+    case replayed
+
+    /// A word for logs, metrics and the answer's `code`.
+    package var code: String {
+        switch self {
+        case .notGenuine, .unknownSession, .unfitting: "refresh_token_invalid"
+        case .ended, .endedWithSubject: "session_ended"
+        case .lapsed: "session_expired"
+        case .replayed: "refresh_token_reused"
+        }
+    }
+
+    /// Whether the token was genuine and its session is over: then, and only then, cookies are cleared.
+    package var isSessionOver: Bool {
+        switch self {
+        case .notGenuine, .unfitting: false
+        case .unknownSession, .ended, .endedWithSubject, .lapsed, .replayed: true
+        }
+    }
+}

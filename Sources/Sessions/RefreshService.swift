@@ -1,0 +1,125 @@
+// The embedded refresh service: takes orders from any queue, carries them out on its own, one transaction for all
+// that wait (group commit), and answers when the transaction is on disk and every shard knows what was revoked.
+//
+// Owned by: the sessions queue, for the store and what works on it; the list of waiting orders has a lock. A shard
+// hands in a closure that posts to its mailbox, so a reply for a client that has gone finds nobody and is dropped,
+// while the rotation itself is finished.
+
+import Dispatch
+package import JOSE
+package import Primitives
+import Synchronization
+
+/// Begins, refreshes and ends sessions.
+package final class RefreshService: Sendable {
+    private struct Waiting: Sendable {
+        var orders: [PendingOrder] = []
+        var seen: [Sighting] = []
+        var isScheduled = false
+    }
+
+    private let queue = DispatchQueue(label: "sessions")
+    private let waiting = Mutex(Waiting())
+    private let book: Mutex<SessionBook>
+    private let feed: RevocationFeed
+    private let revocationMemory: Int64
+    private let clock: @Sendable () -> WallTime
+    private let audit: @Sendable (AuditEvent) -> Void
+
+    /// - Parameters:
+    ///   - store: handed over; nobody else may use it.
+    ///   - clock: the wall clock.
+    ///   - audit: receives what happened, once it is on disk. Must not block.
+    package init(
+        store: sending any SessionStore, mint: sending RefreshTokenMint, signer: sending TokenSigner,
+        policy: SessionPolicy, feed: RevocationFeed, clock: @escaping @Sendable () -> WallTime,
+        audit: @escaping @Sendable (AuditEvent) -> Void
+    ) {
+        book = Mutex(SessionBook(store: store, mint: mint, signer: signer, policy: policy))
+        self.feed = feed
+        revocationMemory = policy.revocationMemory
+        self.clock = clock
+        self.audit = audit
+    }
+
+    /// Tells every shard what was revoked lately; called once, before the first request is served.
+    package func publishRecentRevocations(inForce: @escaping @Sendable () -> Void) throws(StoreError) {
+        let now = clock()
+        let since = now.advanced(byMilliseconds: -revocationMemory)
+        let recent = try book.withLock { book throws(StoreError) in try book.revocations(since: since) }
+        feed.publish(recent, until: now.advanced(byMilliseconds: revocationMemory), inForce: inForce)
+    }
+
+    /// Hands an order in; `reply` is called once, on any queue.
+    package func submit(_ order: SessionOrder, reply: @escaping @Sendable (SessionReply) -> Void) {
+        let isAccepted = enqueue { waiting in
+            if waiting.orders.count >= Self.ordersMax { return false }
+            waiting.orders.append(PendingOrder(order: order, reply: reply))
+            return true
+        }
+        if !isAccepted { reply(.unavailable) }
+    }
+
+    /// Reports that ordinary requests carried tokens of these sessions and generations: their clients have them.
+    package func noteSeen(_ sightings: [Sighting]) {
+        _ = enqueue { waiting in
+            // Only a hint: under pressure it may be lost, and the retry door stays open a little longer.
+            if waiting.seen.count < Self.ordersMax { waiting.seen += sightings }
+            return true
+        }
+    }
+
+    private func enqueue(_ add: (inout Waiting) -> Bool) -> Bool {
+        let (isAccepted, mustSchedule) = waiting.withLock { waiting in
+            let isAccepted = add(&waiting)
+            let mustSchedule = isAccepted && !waiting.isScheduled
+            if mustSchedule { waiting.isScheduled = true }
+            return (isAccepted, mustSchedule)
+        }
+        if mustSchedule { queue.async { [self] in drain() } }
+        return isAccepted
+    }
+
+    /// Carries out what waits. Whatever arrives while the transaction commits is the next batch.
+    private func drain() {
+        let (orders, seen) = waiting.withLock { waiting in
+            let batch = (Array(waiting.orders.prefix(Self.batchMax)), waiting.seen)
+            waiting.orders.removeFirst(batch.0.count)
+            waiting.seen.removeAll(keepingCapacity: true)
+            return batch
+        }
+        let now = clock()
+        let outcome = book.withLock { $0.carryOut(orders.map(\.order), seen: seen, now: now) }
+        for event in outcome.events { audit(event) }
+        let until = now.advanced(byMilliseconds: revocationMemory)
+        for (pending, result) in zip(orders, outcome.results) {
+            feed.publish(result.revocations, until: until) { pending.reply(result.reply) }
+        }
+        let isMore = waiting.withLock { waiting in
+            waiting.isScheduled = !waiting.orders.isEmpty || !waiting.seen.isEmpty
+            return waiting.isScheduled
+        }
+        if isMore { queue.async { [self] in drain() } }
+    }
+
+    /// More orders than this do not wait: they would time out before their turn.
+    private static let ordersMax = 20_000
+    /// One transaction's worth.
+    private static let batchMax = 256
+}
+
+/// First sight of a token on an ordinary request: its client has this generation.
+package struct Sighting: Sendable, Hashable {
+    package let sid: SessionID
+    package let generation: UInt32
+
+    package init(sid: SessionID, generation: UInt32) {
+        self.sid = sid
+        self.generation = generation
+    }
+}
+
+private struct PendingOrder: Sendable {
+    let order: SessionOrder
+    let reply: @Sendable (SessionReply) -> Void
+}

@@ -1,0 +1,73 @@
+// Revocations as shards hold them: enough to refuse, without any I/O, an access token that is valid by cryptography
+// alone. Only those that can still matter are held, those younger than an access token can be old.
+
+package import JOSE
+package import Primitives
+
+/// One revocation.
+package struct Revocation: Sendable, Equatable {
+    package enum Scope: Sendable, Equatable {
+        /// Every token of this session.
+        case session(SessionID)
+        /// Every token of this subject with an older epoch, unless it belongs to the spared session.
+        case subject(String, epoch: Int64, sparing: SessionID?)
+    }
+
+    package let scope: Scope
+    package let at: WallTime
+
+    package init(scope: Scope, at: WallTime) {
+        self.scope = scope
+        self.at = at
+    }
+}
+
+/// A shard's replica of the revocations in force. Owned by: one shard.
+package struct RevocationTable {
+    private struct SubjectEntry {
+        var epoch: Int64
+        var sparing: SessionID?
+        var until: WallTime
+    }
+
+    private var sessions: [SessionID: WallTime] = [:]
+    private var subjects: [String: SubjectEntry] = [:]
+    private var nextSweep = WallTime(milliseconds: 0)
+
+    package init() {}
+
+    /// How many revocations are held.
+    package var count: Int { sessions.count + subjects.count }
+
+    /// Takes a revocation in.
+    ///
+    /// - Parameter until: when the last token that it can concern has expired.
+    package mutating func apply(_ revocation: Revocation, until: WallTime) {
+        switch revocation.scope {
+        case .session(let sid): sessions[sid] = until
+        case .subject(let subject, let epoch, let sparing):
+            // Deltas of one subject come in order; an older one never lowers the bar.
+            if let known = subjects[subject], known.epoch > epoch { return }
+            subjects[subject] = SubjectEntry(epoch: epoch, sparing: sparing, until: until)
+        }
+    }
+
+    /// Whether a token is revoked, and by what.
+    package func refusal(of token: VerifiedToken) -> TokenRejection? {
+        if let sid = token.sessionID, !sessions.isEmpty, sessions[sid] != nil { return .sessionEnded }
+        if !subjects.isEmpty, let entry = subjects[token.subject], token.epoch < entry.epoch,
+            entry.sparing == nil || entry.sparing != token.sessionID
+        {
+            return .tokenRevoked
+        }
+        return nil
+    }
+
+    /// Forgets what can no longer matter. Cheap when called often: it looks only once a minute.
+    package mutating func sweep(_ now: WallTime) {
+        if now < nextSweep { return }
+        nextSweep = now.advanced(byMilliseconds: 60_000)
+        sessions = sessions.filter { $0.value > now }
+        subjects = subjects.filter { $0.value.until > now }
+    }
+}

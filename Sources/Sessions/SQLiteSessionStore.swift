@@ -1,0 +1,265 @@
+// Sessions in SQLite: write-ahead log, `synchronous=FULL`, one connection for everything. Each verb is one prepared
+// statement on one row; a rotation is claimed by a conditional UPDATE, never by read-then-write.
+//
+// Owned by: the sessions queue.
+
+import Crypto
+package import Primitives
+import SQLite
+
+/// The store in `sessions.db`.
+package final class SQLiteSessionStore: SessionStore {
+    private let database: Database
+    private let begin: Statement
+    private let commit: Statement
+    private let insertion: Statement
+    private let finding: Statement
+    private let rotation: Statement
+    private let confirmation: Statement
+    private let ending: Statement
+    private let epochReading: Statement
+    private let epochRaising: Statement
+    private let sparing: Statement
+    private let listing: Statement
+    private let listingAll: Statement
+    private let purging: Statement
+
+    /// Opens or makes the database.
+    ///
+    /// - Throws: in one plain line, what is wrong with the file: damaged, newer, not ours, not accessible.
+    package init(path: String) throws(StoreError) {
+        do throws(SQLiteError) {
+            let database = try Database(path: path)
+            // The lock is taken before the first look: a second gateway on this file is refused here, not later.
+            try database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            guard try database.text("PRAGMA journal_mode = WAL") == "wal" else {
+                throw SQLiteError(code: 8, message: "no write-ahead log can be made", sql: path)
+            }
+            try database.execute("PRAGMA synchronous = FULL")
+            try database.execute("PRAGMA temp_store = MEMORY")
+            if let unusable = try SessionSchema.migrate(database, path: path) { throw unusable }
+            self.database = database
+            begin = try database.prepare("BEGIN IMMEDIATE")
+            commit = try database.prepare("COMMIT")
+            insertion = try database.prepare(SQL.insert)
+            finding = try database.prepare(SQL.select + " WHERE s.sid = ?1")
+            rotation = try database.prepare(SQL.rotate)
+            confirmation = try database.prepare(SQL.confirm)
+            ending = try database.prepare(SQL.end)
+            epochReading = try database.prepare("SELECT epoch FROM subjects WHERE subject = ?1")
+            epochRaising = try database.prepare(SQL.raiseEpoch)
+            sparing = try database.prepare("UPDATE sessions SET epoch = ?2 WHERE sid = ?1")
+            listing = try database.prepare(
+                SQL.select + " WHERE s.subject = ?1 ORDER BY s.created DESC LIMIT ?2")
+            listingAll = try database.prepare(SQL.select + " ORDER BY s.refreshed DESC LIMIT ?1")
+            purging = try database.prepare(SQL.purge)
+        } catch let failure as StoreError {
+            throw failure
+        } catch {
+            throw StoreError(opening: path, error)
+        }
+    }
+
+    // MARK: - Batches
+
+    package func beginBatch() throws(StoreError) { try store { () throws(SQLiteError) in try begin.run() } }
+
+    package func commitBatch() throws(StoreError) { try store { () throws(SQLiteError) in try commit.run() } }
+
+    package func rollbackBatch() {
+        // SQLite may have rolled back by itself, on a full disk for one.
+        if database.isInTransaction { try? database.execute("ROLLBACK") }
+    }
+
+    // MARK: - Verbs
+
+    package func insert(_ session: Session) throws(StoreError) {
+        try store { () throws(SQLiteError) in
+            try insertion.run(
+                .blob(session.sid.bytes), .text(session.subject), .blob(session.claims),
+                .text(session.client.userAgent), .text(session.client.address), .text(session.client.label),
+                .time(session.created), .time(session.refreshed), .time(session.idleDeadline),
+                .time(session.finalDeadline), .integer(Int64(session.generation)),
+                .blob(session.secretDigest.bytes), .time(session.rotated),
+                .integer(session.isConfirmed ? 1 : 0), .integer(session.epoch))
+        }
+    }
+
+    package func find(_ sid: SessionID) throws(StoreError) -> StoredSession? {
+        try store { () throws(SQLiteError) in
+            var found: StoredSession?
+            try finding.rows(.blob(sid.bytes)) { found = StoredSession($0) }
+            return found
+        }
+    }
+
+    package func rotate(
+        _ sid: SessionID, from generation: UInt32, to next: Rotation
+    ) throws(StoreError) -> Bool {
+        try store { () throws(SQLiteError) in
+            try rotation.run(
+                .blob(sid.bytes), .integer(Int64(generation)), .integer(Int64(next.generation)),
+                .blob(next.secretDigest.bytes), .time(next.at), .time(next.idleDeadline),
+                next.client.map { .text($0.userAgent) } ?? .null, next.client.map { .text($0.address) } ?? .null)
+            return database.changedRows == 1
+        }
+    }
+
+    package func confirm(_ sid: SessionID, generation: UInt32) throws(StoreError) {
+        try store { () throws(SQLiteError) in
+            try confirmation.run(.blob(sid.bytes), .integer(Int64(generation)))
+        }
+    }
+
+    package func end(_ sid: SessionID, _ end: Session.Ending) throws(StoreError) -> Session? {
+        guard let stored = try find(sid), stored.session.ended == nil else { return nil }
+        return try store { () throws(SQLiteError) in
+            try ending.run(.blob(sid.bytes), .time(end.at), .text(end.reason.rawValue))
+            return database.changedRows == 1 ? stored.session : nil
+        }
+    }
+
+    package func raiseEpoch(
+        of subject: String, endingSessions: Bool, sparing spared: SessionID?, at now: WallTime
+    ) throws(StoreError) -> Int64 {
+        try store { () throws(SQLiteError) in
+            var epoch: Int64 = 0
+            try epochRaising.rows(
+                .text(subject), .integer(endingSessions ? 1 : 0), spared.map { .blob($0.bytes) } ?? .null,
+                .time(now)
+            ) { epoch = $0.integer(0) }
+            if endingSessions, let spared { try sparing.run(.blob(spared.bytes), .integer(epoch)) }
+            return epoch
+        }
+    }
+
+    package func epoch(of subject: String) throws(StoreError) -> Int64 {
+        try store { () throws(SQLiteError) in
+            var epoch: Int64 = 0
+            try epochReading.rows(.text(subject)) { epoch = $0.integer(0) }
+            return epoch
+        }
+    }
+
+    package func list(subject: String?, limit: Int) throws(StoreError) -> [StoredSession] {
+        try store { () throws(SQLiteError) in
+            var sessions: [StoredSession] = []
+            let collect: (Statement) -> Void = { row in
+                if let session = StoredSession(row) { sessions.append(session) }
+            }
+            if let subject {
+                try listing.rows(.text(subject), .integer(Int64(limit)), body: collect)
+            } else {
+                try listingAll.rows(.integer(Int64(limit)), body: collect)
+            }
+            return sessions
+        }
+    }
+
+    package func revocations(since: WallTime) throws(StoreError) -> [Revocation] {
+        try store { () throws(SQLiteError) in
+            var revocations: [Revocation] = []
+            try database.prepare("SELECT sid, ended FROM sessions WHERE ended >= ?1").rows(.time(since)) { row in
+                guard let sid = SessionID(bytes: row.blob(0).span) else { return }
+                revocations.append(Revocation(scope: .session(sid), at: row.time(1)))
+            }
+            let raised = try database.prepare("SELECT subject, epoch, spared, raised FROM subjects WHERE raised >= ?1")
+            try raised.rows(.time(since)) { row in
+                let spared = row.isNull(2) ? nil : SessionID(bytes: row.blob(2).span)
+                revocations.append(
+                    Revocation(
+                        scope: .subject(row.text(0), epoch: row.integer(1), sparing: spared), at: row.time(3)))
+            }
+            return revocations
+        }
+    }
+
+    package func purge(before: WallTime, limit: Int) throws(StoreError) -> Int {
+        try store { () throws(SQLiteError) in
+            try purging.run(.time(before), .integer(Int64(limit)))
+            return database.changedRows
+        }
+    }
+
+    private func store<Result>(_ verb: () throws(SQLiteError) -> Result) throws(StoreError) -> Result {
+        do throws(SQLiteError) { return try verb() } catch { throw StoreError(error) }
+    }
+}
+
+/// The statements, beside each other so that they can be read against the schema.
+private enum SQL {
+    static let insert = """
+        INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, NULL, NULL)
+        """
+    static let select = """
+        SELECT s.sid, s.subject, s.claims, s.user_agent, s.address, s.label, s.created, s.refreshed,
+            s.idle_deadline, s.final_deadline, s.generation, s.secret_digest, s.rotated, s.confirmed, s.epoch,
+            s.ended, s.end_reason, ifnull(u.epoch, 0), ifnull(u.sessions_epoch, 0)
+        FROM sessions AS s LEFT JOIN subjects AS u ON u.subject = s.subject
+        """
+    static let rotate = """
+        UPDATE sessions SET generation = ?3, secret_digest = ?4, rotated = ?5, refreshed = ?5, idle_deadline = ?6,
+            confirmed = 0, user_agent = ifnull(?7, user_agent), address = ifnull(?8, address)
+        WHERE sid = ?1 AND generation = ?2 AND ended IS NULL
+        """
+    static let confirm = "UPDATE sessions SET confirmed = 1 WHERE sid = ?1 AND generation = ?2 AND confirmed = 0"
+    static let end = "UPDATE sessions SET ended = ?2, end_reason = ?3 WHERE sid = ?1 AND ended IS NULL"
+    static let raiseEpoch = """
+        INSERT INTO subjects VALUES (?1, 1, ?2, ?3, ?4)
+        ON CONFLICT (subject) DO UPDATE SET epoch = epoch + 1,
+            sessions_epoch = CASE WHEN ?2 THEN epoch + 1 ELSE sessions_epoch END, spared = ?3, raised = ?4
+        RETURNING epoch
+        """
+    static let purge = """
+        DELETE FROM sessions WHERE sid IN (
+            SELECT sid FROM sessions WHERE ended < ?1
+            UNION ALL SELECT sid FROM sessions WHERE idle_deadline < ?1 LIMIT ?2)
+        """
+}
+
+extension Statement.Value {
+    fileprivate static func time(_ time: WallTime) -> Self { .integer(time.milliseconds) }
+}
+
+extension Statement {
+    fileprivate func time(_ column: Int32) -> WallTime { WallTime(milliseconds: integer(column)) }
+}
+
+extension StoredSession {
+    /// A row of `SQL.select`; nil when a column does not hold what we wrote.
+    fileprivate init?(_ row: Statement) {
+        guard let sid = SessionID(bytes: row.blob(0).span), let digest = SHA256Digest(bytes: row.blob(11).span),
+            let generation = UInt32(exactly: row.integer(10))
+        else { return nil }
+        var ended: Session.Ending?
+        if !row.isNull(15) {
+            ended = Session.Ending(at: row.time(15), reason: EndReason(rawValue: row.text(16)) ?? .control)
+        }
+        let session = Session(
+            sid: sid, subject: row.text(1), claims: row.blob(2),
+            client: ClientDescription(userAgent: row.text(3), address: row.text(4), label: row.text(5)),
+            created: row.time(6), refreshed: row.time(7), idleDeadline: row.time(8), finalDeadline: row.time(9),
+            generation: generation, secretDigest: digest, rotated: row.time(12), isConfirmed: row.integer(13) != 0,
+            epoch: row.integer(14), ended: ended)
+        self.init(session: session, subjectEpoch: row.integer(17), sessionsEpoch: row.integer(18))
+    }
+}
+
+extension StoreError {
+    fileprivate init(_ error: SQLiteError) {
+        self.init(kind: error.kind == .corrupt ? .unusable : .unavailable, detail: error.description)
+    }
+
+    fileprivate init(opening path: String, _ error: SQLiteError) {
+        let words =
+            switch error.kind {
+            case .corrupt: "is damaged or no database; restore a backup, or move it away to start with no sessions"
+            case .busy: "is in use by another process; one gateway at a time can have it"
+            case .inaccessible: "cannot be opened for reading and writing"
+            case .full: "cannot be written: the disk is full"
+            case .inputOutput: "cannot be read or written: the disk fails"
+            case .other: "cannot be used"
+            }
+        self.init(kind: .unusable, detail: "\(path) \(words) (\(error.message))")
+    }
+}

@@ -1,0 +1,279 @@
+// Carries orders out against the store: the part of the refresh service that is plain code on one queue, with time
+// passed in. A batch is one transaction; when it fails, nothing of it has happened, and each order is tried alone so
+// that one that cannot succeed does not take the others with it.
+//
+// Owned by: the sessions queue (inside `RefreshService`).
+
+import Crypto
+import JOSE
+import Primitives
+
+/// Sessions, and how they begin, rotate and end.
+final class SessionBook {
+    private let store: any SessionStore
+    private let mint: RefreshTokenMint
+    private let signer: TokenSigner
+    private let policy: SessionPolicy
+    private var nextPurge = WallTime(milliseconds: 0)
+
+    init(store: any SessionStore, mint: RefreshTokenMint, signer: TokenSigner, policy: SessionPolicy) {
+        self.store = store
+        self.mint = mint
+        self.signer = signer
+        self.policy = policy
+    }
+
+    /// What one order came to.
+    struct Result {
+        var reply: SessionReply
+        var revocations: [Revocation] = []
+        var events: [AuditEvent] = []
+    }
+
+    func revocations(since: WallTime) throws(StoreError) -> [Revocation] { try store.revocations(since: since) }
+
+    /// Carries a batch out; one result for each order, in their order.
+    func carryOut(
+        _ orders: [SessionOrder], seen: [Sighting], now: WallTime
+    ) -> (results: [Result], events: [AuditEvent]) {
+        var results: [Result]
+        var events: [AuditEvent] = []
+        do throws(StoreError) {
+            results = try transaction(orders, seen: seen, now: now)
+        } catch {
+            store.rollbackBatch()
+            events.append(AuditEvent(.storeFailed, reason: error.detail))
+            if orders.count <= 1 {
+                results = orders.map { _ in Result(reply: .unavailable) }
+            } else {
+                results = orders.map { alone($0, now: now) }
+            }
+        }
+        for index in results.indices {
+            events += results[index].events
+            complete(&results[index], now: now)
+        }
+        return (results, events)
+    }
+
+    private func alone(_ order: SessionOrder, now: WallTime) -> Result {
+        do throws(StoreError) {
+            return try transaction([order], seen: [], now: now)[0]
+        } catch {
+            store.rollbackBatch()
+            return Result(reply: .unavailable)
+        }
+    }
+
+    private func transaction(
+        _ orders: [SessionOrder], seen: [Sighting], now: WallTime
+    ) throws(StoreError) -> [Result] {
+        var results: [Result] = []
+        results.reserveCapacity(orders.count)
+        issues.removeAll(keepingCapacity: true)
+        try store.beginBatch()
+        // Sightings first: they are older than the orders beside them.
+        for sighting in seen { try store.confirm(sighting.sid, generation: sighting.generation) }
+        for order in orders {
+            issues.append(nil)
+            results.append(try carryOut(order, now: now))
+        }
+        try purgeNowAndThen(now)
+        try store.commitBatch()
+        return sign(results, now: now)
+    }
+
+    private func carryOut(_ order: SessionOrder, now: WallTime) throws(StoreError) -> Result {
+        switch order {
+        case .begin(let new): return try begin(new, now: now)
+        case .refresh(let token, let delivery, let client):
+            return try refresh(token, delivery, client, now: now)
+        case .endByToken(let token, let reason):
+            guard let token = mint.parse(token) else { return Result(reply: .rejected(.notGenuine)) }
+            return try end(token.sid, reason, now: now)
+        case .end(let sid, let reason): return try end(sid, reason, now: now)
+        case .endSubject(let subject, let spared, let reason):
+            return try raise(subject, endingSessions: true, sparing: spared, reason.rawValue, now: now)
+        case .expireAccess(let subject):
+            return try raise(subject, endingSessions: false, sparing: nil, "access", now: now)
+        case .list(let subject, let limit):
+            return Result(reply: .sessions(try store.list(subject: subject, limit: limit)))
+        case .find(let sid):
+            return Result(reply: .sessions(try store.find(sid).map { [$0] } ?? []))
+        }
+    }
+
+    // MARK: - Beginning
+
+    private func begin(_ new: NewSession, now: WallTime) throws(StoreError) -> Result {
+        let token = mint.first(of: .random())
+        let epoch = try store.epoch(of: new.subject)
+        let finalDeadline = now.advanced(byMilliseconds: policy.maxLifetime)
+        let session = Session(
+            sid: token.sid, subject: new.subject, claims: new.claims, client: new.client, created: now,
+            refreshed: now, idleDeadline: idleDeadline(now), finalDeadline: finalDeadline, generation: 0,
+            secretDigest: token.digest(mint.hasher), rotated: now, isConfirmed: false, epoch: epoch, ended: nil)
+        var result = Result(reply: .unavailable)
+        if let replaced = new.replacing { result = try end(replaced, .replaced, now: now) }
+        try store.insert(session)
+        issue(session, token, epoch)
+        result.events.append(
+            AuditEvent(.sessionStarted, sid: token.sid, subject: new.subject, address: new.client.address))
+        return result
+    }
+
+    private func idleDeadline(_ now: WallTime) -> WallTime { now.advanced(byMilliseconds: policy.idleLifetime) }
+
+    // MARK: - Rotation
+
+    private func refresh(
+        _ text: [UInt8], _ delivery: Delivery, _ client: ClientDescription, now: WallTime
+    ) throws(StoreError) -> Result {
+        guard let token = mint.parse(text) else { return Result(reply: .rejected(.notGenuine)) }
+        let child = mint.child(of: token)
+        let (digest, childDigest) = (token.digest(mint.hasher), child.digest(mint.hasher))
+        // The conditional UPDATE decides who rotates. It can only miss when another process has moved the row in
+        // between, and then the row is looked at anew.
+        for _ in 0..<Self.claimsMax {
+            let stored = try store.find(token.sid)
+            let decision = RefreshDecision.decide(
+                stored: stored, generation: token.generation, digest: digest, childDigest: childDigest, now: now,
+                raceWindow: delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow)
+            guard let stored else { return refuse(.unknownSession, token, client) }
+            switch decision {
+            case .rotate(let isAhead):
+                let rotation = Rotation(
+                    generation: child.generation, secretDigest: childDigest, at: now,
+                    idleDeadline: idleDeadline(now), client: client)
+                guard try store.rotate(token.sid, from: stored.session.generation, to: rotation) else { continue }
+                return rotated(stored, rotation, child, isAhead: isAhead)
+            case .repeatChild:
+                issue(stored.session, child, stored.subjectEpoch)
+                return Result(reply: .unavailable)
+            case .endForReplay: return try endForReplay(stored.session, token, client, now: now)
+            case .refuse(.lapsed(let reason)):
+                var result = try end(token.sid, reason, now: now)
+                result.reply = .rejected(.lapsed(reason))
+                return result
+            case .refuse(let rejection): return refuse(rejection, token, client)
+            }
+        }
+        return Result(reply: .unavailable)
+    }
+
+    private func rotated(
+        _ stored: StoredSession, _ rotation: Rotation, _ child: RefreshToken, isAhead: Bool
+    ) -> Result {
+        var session = stored.session
+        session.idleDeadline = rotation.idleDeadline
+        issue(session, child, stored.subjectEpoch)
+        var result = Result(reply: .unavailable)
+        if isAhead {
+            result.events.append(
+                AuditEvent(
+                    .storeBehind, sid: session.sid, subject: session.subject,
+                    reason: "stored generation \(session.generation)", generation: child.generation - 1))
+        }
+        return result
+    }
+
+    private func endForReplay(
+        _ session: Session, _ token: RefreshToken, _ client: ClientDescription, now: WallTime
+    ) throws(StoreError) -> Result {
+        var result = try end(session.sid, .replay, now: now)
+        result.reply = .rejected(.replayed)
+        result.events.append(
+            AuditEvent(
+                .refreshTokenReused, sid: session.sid, subject: session.subject,
+                reason: "stored generation \(session.generation)", generation: token.generation,
+                address: client.address))
+        return result
+    }
+
+    private func refuse(
+        _ rejection: RefreshRejection, _ token: RefreshToken, _ client: ClientDescription
+    ) -> Result {
+        let event = AuditEvent(
+            .refreshRejected, sid: token.sid, reason: rejection.code, generation: token.generation,
+            address: client.address)
+        return Result(reply: .rejected(rejection), events: [event])
+    }
+
+    // MARK: - Ending
+
+    private func end(_ sid: SessionID, _ reason: EndReason, now: WallTime) throws(StoreError) -> Result {
+        guard let session = try store.end(sid, Session.Ending(at: now, reason: reason)) else {
+            return Result(reply: .ended(0))
+        }
+        return Result(
+            reply: .ended(1), revocations: [Revocation(scope: .session(sid), at: now)],
+            events: [AuditEvent(.sessionEnded, sid: sid, subject: session.subject, reason: reason.rawValue)])
+    }
+
+    private func raise(
+        _ subject: String, endingSessions: Bool, sparing spared: SessionID?, _ reason: String, now: WallTime
+    ) throws(StoreError) -> Result {
+        let epoch = try store.raiseEpoch(of: subject, endingSessions: endingSessions, sparing: spared, at: now)
+        let kind: AuditEvent.Kind = endingSessions ? .subjectSessionsEnded : .subjectAccessExpired
+        return Result(
+            reply: .ended(1),
+            revocations: [Revocation(scope: .subject(subject, epoch: epoch, sparing: spared), at: now)],
+            events: [AuditEvent(kind, sid: spared, subject: subject, reason: reason)])
+    }
+
+    /// Rows of sessions that ended long ago go a few at a time, within transactions that are made anyway.
+    private func purgeNowAndThen(_ now: WallTime) throws(StoreError) {
+        if now < nextPurge { return }
+        let before = now.advanced(byMilliseconds: -Self.retentionMilliseconds)
+        let purged = try store.purge(before: before, limit: Self.purgeRows)
+        nextPurge = now.advanced(byMilliseconds: purged == Self.purgeRows ? 100 : 60_000)
+    }
+
+    // MARK: - Issuing
+
+    /// A pair that is to be signed once the transaction is on disk.
+    private struct Issue {
+        let session: Session
+        let token: RefreshToken
+        let epoch: Int64
+    }
+
+    /// One entry per order of the current batch.
+    private var issues: [Issue?] = []
+
+    private func issue(_ session: Session, _ token: RefreshToken, _ epoch: Int64) {
+        issues[issues.count - 1] = Issue(session: session, token: token, epoch: epoch)
+    }
+
+    /// Signs what the batch has issued: after the commit, so that no lock is held for it.
+    private func sign(_ results: [Result], now: WallTime) -> [Result] {
+        var signed = results
+        for (index, issue) in issues.enumerated() {
+            guard let issue else { continue }
+            signed[index].reply = tokens(issue, now: now).map { .issued($0) } ?? .unavailable
+        }
+        return signed
+    }
+
+    private func tokens(_ issue: Issue, now: WallTime) -> IssuedTokens? {
+        let session = issue.session
+        // An access token outlives its session's final deadline by nothing.
+        let expires = min(now.advanced(byMilliseconds: policy.accessLifetime), session.finalDeadline)
+        let claims = AccessTokenClaims(
+            issuer: policy.issuer, subject: session.subject, audiences: [policy.audience], issuedAt: now.seconds,
+            expiresAt: expires.seconds, tokenID: Base64URL.text(RandomBytes.make(16).span),
+            sessionID: session.sid, generation: issue.token.generation, epoch: issue.epoch,
+            sessionClaims: session.claims)
+        guard let access = try? signer.sign(payload: claims.payload()) else { return nil }
+        let refreshDeadline = min(session.idleDeadline, session.finalDeadline)
+        return IssuedTokens(
+            sid: session.sid, subject: session.subject, accessToken: access, refreshToken: mint.text(issue.token),
+            accessSeconds: max(0, expires.seconds - now.seconds),
+            refreshSeconds: max(0, refreshDeadline.seconds - now.seconds))
+    }
+
+    private static let claimsMax = 4
+    /// How long "why was I logged out?" has an answer.
+    private static let retentionMilliseconds: Int64 = 7 * 86_400_000
+    private static let purgeRows = 200
+}

@@ -1,0 +1,133 @@
+// What may be asked of the refresh service, what it answers, and what it tells the audit log.
+
+package import Primitives
+
+/// How tokens travel to a client.
+package enum Delivery: String, Sendable {
+    case cookie, body
+}
+
+/// A request to the refresh service.
+package enum SessionOrder: Sendable {
+    /// Begin a session. Answered by `issued`.
+    case begin(NewSession)
+    /// Exchange a refresh token. Answered by `issued` or `rejected`.
+    case refresh(token: [UInt8], delivery: Delivery, client: ClientDescription)
+    /// End the session of a refresh token, whatever its generation. Answered by `ended` or `rejected`.
+    case endByToken(token: [UInt8], reason: EndReason)
+    /// End a session. Answered by `ended`.
+    case end(SessionID, reason: EndReason)
+    /// End all sessions of a subject but one. Answered by `ended`.
+    case endSubject(String, sparing: SessionID?, reason: EndReason)
+    /// Make the access tokens of a subject invalid, not its sessions. Answered by `ended`.
+    case expireAccess(String)
+    /// List sessions, newest first; nil for every subject. Answered by `sessions`.
+    case list(subject: String?, limit: Int)
+    /// Look one session up. Answered by `sessions`, with one or none.
+    case find(SessionID)
+}
+
+/// What a login asks for.
+package struct NewSession: Sendable {
+    package var subject: String
+    /// A checked JSON object; `{}` for none.
+    package var claims: [UInt8]
+    package var client: ClientDescription
+    /// The session that the same client held so far: it ends.
+    package var replacing: SessionID?
+
+    package init(subject: String, claims: [UInt8], client: ClientDescription, replacing: SessionID?) {
+        self.subject = subject
+        self.claims = claims
+        self.client = client
+        self.replacing = replacing
+    }
+}
+
+/// The answer to an order. It is given when it is true: what it says is on disk, and in force on every shard.
+package enum SessionReply: Sendable {
+    case issued(IssuedTokens)
+    case rejected(RefreshRejection)
+    /// How many revocations the order made: 0 when there was nothing to end.
+    case ended(Int)
+    case sessions([StoredSession])
+    /// The store cannot do it now. Nothing has changed; the token stays good.
+    case unavailable
+}
+
+/// A token pair. It prints as nothing: these are secrets.
+package struct IssuedTokens: Sendable, CustomStringConvertible, CustomReflectable {
+    package let sid: SessionID
+    package let subject: String
+    package let accessToken: [UInt8]
+    package let refreshToken: String
+    /// Seconds until the access token expires.
+    package let accessSeconds: Int64
+    /// Seconds until the refresh token expires unless it is used.
+    package let refreshSeconds: Int64
+
+    package var description: String { "tokens of a session" }
+    package var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+/// Something that happened to a session, for the audit log. Never holds a token.
+package struct AuditEvent: Sendable, Equatable {
+    package enum Kind: String, Sendable {
+        case sessionStarted = "session_started"
+        case sessionEnded = "session_ended"
+        case subjectSessionsEnded = "subject_sessions_ended"
+        case subjectAccessExpired = "subject_access_expired"
+        case refreshTokenReused = "refresh_token_reused"
+        case refreshRejected = "refresh_rejected"
+        case storeBehind = "store_behind"
+        case storeFailed = "store_failed"
+    }
+
+    package let kind: Kind
+    package var sid: SessionID?
+    package var subject: String?
+    package var reason: String?
+    package var generation: UInt32?
+    package var address: String?
+
+    package init(
+        _ kind: Kind, sid: SessionID? = nil, subject: String? = nil, reason: String? = nil,
+        generation: UInt32? = nil, address: String? = nil
+    ) {
+        self.kind = kind
+        self.sid = sid
+        self.subject = subject
+        self.reason = reason
+        self.generation = generation
+        self.address = address
+    }
+}
+
+/// The rules that sessions and their tokens follow. Durations are milliseconds.
+package struct SessionPolicy: Sendable {
+    package var issuer: String
+    package var audience: String
+    package var accessLifetime: Int64
+    package var leeway: Int64
+    package var idleLifetime: Int64
+    package var maxLifetime: Int64
+    package var cookieRaceWindow: Int64
+    package var bodyRaceWindow: Int64
+
+    package init(
+        issuer: String, audience: String, accessLifetime: Int64, leeway: Int64, idleLifetime: Int64,
+        maxLifetime: Int64, cookieRaceWindow: Int64, bodyRaceWindow: Int64
+    ) {
+        self.issuer = issuer
+        self.audience = audience
+        self.accessLifetime = accessLifetime
+        self.leeway = leeway
+        self.idleLifetime = idleLifetime
+        self.maxLifetime = maxLifetime
+        self.cookieRaceWindow = cookieRaceWindow
+        self.bodyRaceWindow = bodyRaceWindow
+    }
+
+    /// How long after a revocation a token that it concerns may still be presented.
+    package var revocationMemory: Int64 { accessLifetime + leeway }
+}

@@ -1,0 +1,69 @@
+// The tables of sessions.db, as an ordered list of migrations: `PRAGMA user_version` says how many have run. A newer
+// version than this list knows is refused; it belongs to a newer gateway.
+
+import SQLite
+
+/// The schema of the sessions database.
+enum SessionSchema {
+    /// "agw1": says that the file is ours (`PRAGMA application_id`).
+    static let applicationID: Int64 = 0x6167_7731
+
+    /// Version n is what the first n entries make.
+    static let migrations = [
+        """
+        CREATE TABLE sessions (
+            sid            BLOB PRIMARY KEY,
+            subject        TEXT NOT NULL,
+            claims         BLOB NOT NULL,
+            user_agent     TEXT NOT NULL,
+            address        TEXT NOT NULL,
+            label          TEXT NOT NULL,
+            created        INTEGER NOT NULL,
+            refreshed      INTEGER NOT NULL,
+            idle_deadline  INTEGER NOT NULL,
+            final_deadline INTEGER NOT NULL,
+            generation     INTEGER NOT NULL,
+            secret_digest  BLOB NOT NULL,
+            rotated        INTEGER NOT NULL,
+            confirmed      INTEGER NOT NULL,
+            epoch          INTEGER NOT NULL,
+            ended          INTEGER,
+            end_reason     TEXT
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX sessions_by_subject ON sessions (subject, created);
+        CREATE INDEX sessions_by_idle_deadline ON sessions (idle_deadline);
+        CREATE INDEX sessions_by_end ON sessions (ended) WHERE ended IS NOT NULL;
+        CREATE TABLE subjects (
+            subject        TEXT PRIMARY KEY,
+            epoch          INTEGER NOT NULL,
+            sessions_epoch INTEGER NOT NULL,
+            spared         BLOB,
+            raised         INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX subjects_by_raised ON subjects (raised);
+        """
+    ]
+
+    /// Brings an opened database to the newest version, or says why it cannot be used.
+    static func migrate(_ database: Database, path: String) throws(SQLiteError) -> StoreError? {
+        let version = Int(try database.integer("PRAGMA user_version") ?? 0)
+        let application = try database.integer("PRAGMA application_id") ?? 0
+        let isEmpty = try database.integer("SELECT count(*) FROM sqlite_schema") == 0
+        if !isEmpty && application != applicationID {
+            return StoreError(kind: .unusable, detail: "\(path) is a database, but not one of auth-gateway")
+        }
+        if version > migrations.count {
+            return StoreError(
+                kind: .unusable,
+                detail: "\(path) has schema version \(version); this gateway knows up to \(migrations.count): "
+                    + "it belongs to a newer gateway")
+        }
+        if version == migrations.count { return nil }
+        try database.execute("BEGIN IMMEDIATE")
+        for migration in migrations[version...] { try database.execute(migration) }
+        try database.execute("PRAGMA application_id = \(applicationID)")
+        try database.execute("PRAGMA user_version = \(migrations.count)")
+        try database.execute("COMMIT")
+        return nil
+    }
+}

@@ -1,0 +1,71 @@
+// What the refresh service needs of a store, and no more. SQLite is behind it now; PostgreSQL is to follow, tested by
+// the same cases.
+
+package import Crypto
+package import Primitives
+
+/// Stores sessions and subjects' epochs. Owned by: the sessions queue; no verb is called from elsewhere.
+///
+/// All verbs between `beginBatch` and `commitBatch` are one transaction. What `commitBatch` has returned from is on
+/// disk. Every verb throws `StoreError` when the store fails, and then the batch is rolled back as a whole.
+package protocol SessionStore: AnyObject {
+    func beginBatch() throws(StoreError)
+    func commitBatch() throws(StoreError)
+    /// Gives a failed batch up; harmless when none is open.
+    func rollbackBatch()
+
+    /// Adds a session.
+    func insert(_ session: Session) throws(StoreError)
+    /// A session with what is known of its subject.
+    func find(_ sid: SessionID) throws(StoreError) -> StoredSession?
+    /// Moves a session from `generation` on, in one conditional step: false when it was not live or stood at another.
+    func rotate(_ sid: SessionID, from generation: UInt32, to next: Rotation) throws(StoreError) -> Bool
+    /// Marks that the client holds `generation`; nothing happens when the session stands at another.
+    func confirm(_ sid: SessionID, generation: UInt32) throws(StoreError)
+    /// Ends a live session; nil when it was not there or had ended.
+    func end(_ sid: SessionID, _ ending: Session.Ending) throws(StoreError) -> Session?
+    /// Raises a subject's epoch; with `endingSessions` all its sessions end but `sparing`.
+    func raiseEpoch(
+        of subject: String, endingSessions: Bool, sparing: SessionID?, at now: WallTime
+    ) throws(StoreError) -> Int64
+
+    /// The epoch that new access tokens of a subject carry.
+    func epoch(of subject: String) throws(StoreError) -> Int64
+    /// A subject's sessions, newest first, ended ones included; `nil` lists every subject's.
+    func list(subject: String?, limit: Int) throws(StoreError) -> [StoredSession]
+    /// What was revoked at or after `since`.
+    func revocations(since: WallTime) throws(StoreError) -> [Revocation]
+    /// Deletes rows that ended, or whose deadlines passed, before `before`; at most `limit`. How many were deleted.
+    func purge(before: WallTime, limit: Int) throws(StoreError) -> Int
+}
+
+/// The new state of a rotated session.
+package struct Rotation: Sendable {
+    package let generation: UInt32
+    package let secretDigest: SHA256Digest
+    package let at: WallTime
+    package let idleDeadline: WallTime
+    /// nil leaves the stored description.
+    package let client: ClientDescription?
+}
+
+/// A store that failed. The detail is for the log; it holds no values.
+package struct StoreError: Error, Sendable, CustomStringConvertible {
+    /// What the failure means, for whoever decides what to do.
+    package enum Kind: Sendable, Equatable {
+        /// Passes when room returns, the lock goes, or the disk recovers.
+        case unavailable
+        /// The file is damaged, no sessions database, or of a newer version: a person must look.
+        case unusable
+    }
+
+    package let kind: Kind
+    package let detail: String
+
+    package init(kind: Kind, detail: String) {
+        self.kind = kind
+        self.detail = detail
+    }
+
+    package var description: String { detail }
+}
