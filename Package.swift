@@ -62,5 +62,7 @@ let package = Package(
 
         .target(name: "Support", dependencies: ["Primitives"], path: "Tests/Support", swiftSettings: settings),
         tests("PrimitivesTests", of: ["Primitives", "Support"]),
+        tests("CryptoTests", of: ["Crypto", "Primitives"]),
+        tests("JOSETests", of: ["JOSE", "Crypto", "Primitives"]),
     ]
 )

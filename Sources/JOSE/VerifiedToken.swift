@@ -1,0 +1,149 @@
+// A token whose signature has been verified, read into the form that each request needs: the texts that go
+// into an upstream's header, the times, the session.
+//
+// Immutable, so it may be remembered and shared. What changes with time (expiry, revocation) is asked on each
+// use. Invariant: subject, session text and scope text can stand in a header field as they are.
+
+package import Primitives
+
+/// The claims of a verified token.
+package final class VerifiedToken: Sendable {
+    /// Whom the token is about: `sub`.
+    package let subject: String
+    /// `sub` as bytes.
+    package let subjectBytes: [UInt8]
+    /// The session that the token belongs to, where `sid` is the gateway's own.
+    package let sessionID: SessionID?
+    /// `sid` as it stands in the token; empty when there is none.
+    package let sessionText: [UInt8]
+    /// The refresh generation at which the token was issued: `gen`.
+    package let generation: UInt32
+    /// The subject's revocation epoch at which the token was issued: `epoch`.
+    package let epoch: Int64
+    /// What the token grants: the words of `scope`.
+    package let scopes: [String]
+    /// The words of `scope`, with one blank between two.
+    package let scopeText: [UInt8]
+    /// `exp`, in whole seconds since 1970.
+    package let expiresAt: Int64
+    /// `nbf`, in whole seconds since 1970.
+    package let notBefore: Int64?
+    /// `iat`, in whole seconds since 1970.
+    package let issuedAt: Int64?
+    /// Every claim.
+    package let claims: JSONDocument
+    /// The generation of the key set that verified the token.
+    package let keyGeneration: UInt64
+
+    /// Reads a payload. Only for payloads whose signature has been verified.
+    init(payload: [UInt8], hasSessionClaims: Bool, keyGeneration: UInt64) throws(TokenRejection) {
+        // RFC 7519 §4: "The Claim Names within a JWT Claims Set MUST be unique", which the scanner sees to.
+        guard let document = try? JSONDocument(parsing: payload) else { throw .malformed }
+        guard document.root.kind == .object else { throw .malformed }
+        let root = document.root
+        claims = document
+        self.keyGeneration = keyGeneration
+        // RFC 9068 §2.2 requires `sub`; an upstream that is told nobody might take that for somebody.
+        guard let subject = root["sub"]?.string, HeaderText.isFit(subject) else { throw .unfitClaims }
+        self.subject = subject
+        subjectBytes = Array(subject.utf8)
+        guard let expiresAt = try NumericDate.read(root["exp"]) else { throw .unfitClaims }
+        self.expiresAt = expiresAt
+        notBefore = try NumericDate.read(root["nbf"])
+        issuedAt = try NumericDate.read(root["iat"])
+        scopes = try Self.scopes(root["scope"])
+        scopeText = Array(scopes.joined(separator: " ").utf8)
+        let session = try SessionClaims(root, areOurs: hasSessionClaims)
+        sessionID = session.id
+        sessionText = session.text
+        generation = session.generation
+        epoch = session.epoch
+    }
+
+    /// What the token is refused for at `now`; to be asked on each use, since a remembered token grows old.
+    package func refusal(now: WallTime, leewaySeconds: Int64) -> TokenRejection? {
+        // RFC 7519 §4.1.4: "the expiration time on or after which the JWT MUST NOT be accepted for
+        // processing".
+        if now.seconds >= expiresAt.addingSaturated(leewaySeconds) { return .expired }
+        // RFC 7519 §4.1.5: "the time before which the JWT MUST NOT be accepted for processing".
+        if let notBefore, now.seconds.addingSaturated(leewaySeconds) < notBefore { return .notYetValid }
+        return nil
+    }
+
+    /// A claim by its name.
+    package func claim(_ name: String) -> JSONValue? { claims.root[name] }
+
+    /// `scope` is a string of words with blanks between (RFC 8693 §4.2, RFC 9068 §2.2.3); some issuers send
+    /// an array.
+    private static func scopes(_ claim: JSONValue?) throws(TokenRejection) -> [String] {
+        guard let claim else { return [] }
+        var words: [String] = []
+        for value in claim.kind == .array ? claim.elements : [claim] {
+            guard let text = value.string, HeaderText.hasNoControls(text) else { throw .unfitClaims }
+            words += text.split(separator: " ").map(String.init)
+        }
+        return words
+    }
+}
+
+/// The claims that tie a token to a session of the gateway.
+private struct SessionClaims {
+    var id: SessionID? = nil
+    var text: [UInt8] = []
+    var generation: UInt32 = 0
+    var epoch: Int64 = 0
+
+    init(_ root: JSONValue, areOurs: Bool) throws(TokenRejection) {
+        if let claim = root["sid"] {
+            guard let sid = claim.string, HeaderText.isFit(sid) else { throw .unfitClaims }
+            text = Array(sid.utf8)
+        }
+        guard areOurs else { return }
+        if !text.isEmpty {
+            guard let id = SessionID(text: text.span) else { throw .unfitClaims }
+            self.id = id
+        }
+        if let claim = root["gen"] {
+            guard let number = claim.integer, let generation = UInt32(exactly: number) else {
+                throw .unfitClaims
+            }
+            self.generation = generation
+        }
+        if let claim = root["epoch"] {
+            guard let epoch = claim.integer else { throw .unfitClaims }
+            self.epoch = epoch
+        }
+    }
+}
+
+/// RFC 7519 §2: seconds since 1970, "non-integer values can be represented".
+private enum NumericDate {
+    /// The seconds, a fraction cut off; nil when the claim is absent. Strings, and numbers outside of the
+    /// years 1970 to 9999, are refused: they are mistakes or attacks, and nothing computed with them may
+    /// wrap.
+    static func read(_ claim: JSONValue?) throws(TokenRejection) -> Int64? {
+        guard let claim else { return nil }
+        guard let seconds = claim.wholeNumber, (0...secondsMax).contains(seconds) else { throw .unfitClaims }
+        return seconds
+    }
+
+    private static let secondsMax: Int64 = 253_402_300_799
+}
+
+/// What may go into a field value of an upstream's request (RFC 9110 §5.5).
+enum HeaderText {
+    /// Whether a text names somebody: 1 to 255 bytes, no control character, no blank at either end, which an
+    /// upstream would strip and so take one subject for another.
+    static func isFit(_ text: String) -> Bool {
+        let bytes = text.utf8
+        guard let first = bytes.first, let last = bytes.last, bytes.count <= bytesMax else { return false }
+        return first != UInt8(ascii: " ") && last != UInt8(ascii: " ") && hasNoControls(text)
+    }
+
+    /// Whether a text has no control character: C0, DEL, and C1, which some terminals and servers obey.
+    static func hasNoControls(_ text: String) -> Bool {
+        text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }
+    }
+
+    private static let bytesMax = 255
+}
