@@ -58,7 +58,7 @@ package struct RevocationTable {
         if !subjects.isEmpty, let entry = subjects[token.subject], token.epoch < entry.epoch,
             entry.sparing == nil || entry.sparing != token.sessionID
         {
-            return .tokenRevoked
+            return .revoked
         }
         return nil
     }

@@ -28,17 +28,8 @@ package final class SQLiteSessionStore: SessionStore {
     ///
     /// - Throws: in one plain line, what is wrong with the file: damaged, newer, not ours, not accessible.
     package init(path: String) throws(StoreError) {
+        database = try Self.open(path)
         do throws(SQLiteError) {
-            let database = try Database(path: path)
-            // The lock is taken before the first look: a second gateway on this file is refused here, not later.
-            try database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            guard try database.text("PRAGMA journal_mode = WAL") == "wal" else {
-                throw SQLiteError(code: 8, message: "no write-ahead log can be made", sql: path)
-            }
-            try database.execute("PRAGMA synchronous = FULL")
-            try database.execute("PRAGMA temp_store = MEMORY")
-            if let unusable = try SessionSchema.migrate(database, path: path) { throw unusable }
-            self.database = database
             begin = try database.prepare("BEGIN IMMEDIATE")
             commit = try database.prepare("COMMIT")
             insertion = try database.prepare(SQL.insert)
@@ -53,11 +44,29 @@ package final class SQLiteSessionStore: SessionStore {
                 SQL.select + " WHERE s.subject = ?1 ORDER BY s.created DESC LIMIT ?2")
             listingAll = try database.prepare(SQL.select + " ORDER BY s.refreshed DESC LIMIT ?1")
             purging = try database.prepare(SQL.purge)
-        } catch let failure as StoreError {
-            throw failure
         } catch {
             throw StoreError(opening: path, error)
         }
+    }
+
+    private static func open(_ path: String) throws(StoreError) -> Database {
+        let database: Database
+        let unusable: StoreError?
+        do throws(SQLiteError) {
+            database = try Database(path: path)
+            // The lock is taken before the first look: a second gateway on this file is refused here, not later.
+            try database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            guard try database.text("PRAGMA journal_mode = WAL") == "wal" else {
+                throw SQLiteError(code: 8, message: "no write-ahead log can be made", sql: path)
+            }
+            try database.execute("PRAGMA synchronous = FULL")
+            try database.execute("PRAGMA temp_store = MEMORY")
+            unusable = try SessionSchema.migrate(database, path: path)
+        } catch {
+            throw StoreError(opening: path, error)
+        }
+        if let unusable { throw unusable }
+        return database
     }
 
     // MARK: - Batches

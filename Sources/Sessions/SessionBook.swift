@@ -36,7 +36,7 @@ final class SessionBook {
     func carryOut(
         _ orders: [SessionOrder], seen: [Sighting], now: WallTime
     ) -> (results: [Result], events: [AuditEvent]) {
-        var results: [Result]
+        let results: [Result]
         var events: [AuditEvent] = []
         do throws(StoreError) {
             results = try transaction(orders, seen: seen, now: now)
@@ -49,10 +49,7 @@ final class SessionBook {
                 results = orders.map { alone($0, now: now) }
             }
         }
-        for index in results.indices {
-            events += results[index].events
-            complete(&results[index], now: now)
-        }
+        for result in results { events += result.events }
         return (results, events)
     }
 
