@@ -1,4 +1,5 @@
-// Private and public keys: the round trip through PEM, what is refused, and signatures with their nearest forgeries.
+// Private and public keys: the round trip through PEM, what is refused, and signatures with their nearest
+// forgeries.
 
 import Crypto
 import Primitives
