@@ -1,7 +1,7 @@
 // HMAC (RFC 2104) with a key that is set once: of refresh-token tags, the ratchet, and HS256/384/512.
 //
-// The key is scheduled when the object is made; each use is then init, update, final on the same context (0.7
-// µs where `HMAC()` takes 3). Owned by one thread; not Sendable, no lock.
+// The key is scheduled when the object is made; each use is then init, update, final on the same context
+// (0.7 µs where `HMAC()` takes 3). Owned by one thread; not Sendable, no lock.
 
 internal import COpenSSL
 

@@ -48,7 +48,8 @@ package final class JWSVerifier {
         let key = keys[index]
         // RFC 8725 §3.1: the key knows its algorithm; the token's word only has to agree.
         guard header.algorithm == key.algorithm else { throw .wrongAlgorithm }
-        // Both are decoded first: a part that is no base64url is refused for a thousandth of a signature's price.
+        // Both are decoded first: a part that is no base64url is refused for a thousandth of a signature's
+        // price.
         let payload = try CompactToken.decode(parts.payload, of: token)
         let signature = try CompactToken.decode(parts.signature, of: token)
         let signingInput = token.extracting(parts.signingInput.offsets)

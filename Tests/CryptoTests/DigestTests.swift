@@ -20,7 +20,7 @@ import Testing
         #expect(digest.bytes == hexadecimal(expected))
     }
 
-    @Test("one hasher gives the same digest again after others")
+    @Test("the same bytes give the same digest, others another")
     func reuse() {
         let hasher = SHA256Hasher()
         let first = hasher.digest("abc".utf8.span)

@@ -7,10 +7,11 @@ import Testing
 
 @Suite struct JSONWebKeyTests {
     private let rsa =
-        #""kty":"RSA","e":"AQAB","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx"#
-        + "4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4Qy"
-        + "Q5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZ"
-        + #"u0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw""#
+        #""kty":"RSA","e":"AQAB","n":""#
+        + "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJE"
+        + "CPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2Q"
+        + "vzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6"
+        + #"WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw""#
     private let ec =
         #""kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","#
         + #""y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM""#
@@ -148,7 +149,8 @@ import Testing
         let secret = Base64URL.text([UInt8](repeating: 7, count: 32).span)
         let nameless = element.replacing(#","kid":"good""#, with: "")
         let text = """
-            {"keys":[{"kty":"new"},7,{"kty":"oct","alg":"HS256","kid":"s","k":"\(secret)"},\(element),\(nameless)]}
+            {"keys":[{"kty":"new"},7,{"kty":"oct","alg":"HS256","kid":"s","k":"\(secret)"},\
+            \(element),\(nameless)]}
             """
         let set = try KeySet(jwks: json(text), generation: 2)
         #expect(set.keys.map(\.kid) == ["good"] && set.ignoredCount == 4)

@@ -48,7 +48,8 @@ import Testing
         let set = String(decoding: try KeySet(keys: [jwk], generation: 1).jwksText, as: UTF8.self)
         let embedded = set.dropFirst(#"{"keys":["#.count).dropLast(2)
         let header = """
-            {"alg":"ES256","typ":"at+jwt","kid":"ec","jwk":\(embedded),"jku":"http://127.0.0.1:9/","x5c":["AA=="],\
+            {"alg":"ES256","typ":"at+jwt","kid":"ec","jwk":\(embedded),"jku":"http://127.0.0.1:9/",\
+            "x5c":["AA=="],\
             "x5u":"http://127.0.0.1:9/"}
             """
         let head = forge.head(header: header)
@@ -126,7 +127,7 @@ import Testing
     }
 
     @Test(
-        "a megabyte of dots is refused by its size, and eight kilobytes of them by their shape (CVE-2025-30204)"
+        "a megabyte of dots is refused by its size, eight kilobytes of them by their shape (CVE-2025-30204)"
     )
     func dots() {
         #expect(forge.refusal([UInt8](repeating: UInt8(ascii: "."), count: 1_000_000)) == .tooLarge)

@@ -17,10 +17,10 @@ import Testing
     ]
     private static let keySetExceptions: [Int64: String] = [
         4:
-            "The second key of the doubled name is no canonical base64url and is left out, so the name is unique.",
+            "The second key of the doubled name is no canonical base64url, and is left out.",
         1: "Secrets and public keys in one set: harmless, since each key has its one algorithm.",
         7:
-            "A modulus with the ROCA weakness: a fault of the key's owner, found by nobody's verification of a token.",
+            "A modulus with the ROCA weakness: a fault of its owner, which a verifier does not look for.",
     ]
     private static let emptyPayload = "An empty part: no token of ours is without claims."
     private static let otherAlgorithm =
