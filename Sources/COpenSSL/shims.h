@@ -1,6 +1,5 @@
-// What Swift cannot see of OpenSSL 3.0 (functions that are macros), and the two key constructions that are a
-// few lines of C and many of Swift: a parameter builder keeps pointers to what it was given until it has been
-// read out.
+// What Swift cannot see of OpenSSL 3.0 (functions that are macros), and what is a few lines of C and many of
+// Swift: parameter lists, which keep pointers to what they were given until they have been read out.
 #pragma once
 #include <openssl/bio.h>
 #include <openssl/bn.h>

@@ -5,9 +5,8 @@
 // payload is given out only after the signature of the key that the policy trusts, under that key's one
 // algorithm.
 
-internal import Primitives
-
 internal import Crypto
+internal import Primitives
 
 /// Verifies compact signatures with the keys of one set.
 package final class JWSVerifier {
