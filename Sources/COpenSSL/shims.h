@@ -1,6 +1,5 @@
-// What Swift cannot see of OpenSSL 3.0 (functions that are macros), and the two key constructions that are a
-// few lines of C and many of Swift: a parameter builder keeps pointers to what it was given until it has been
-// read out.
+// What Swift cannot see of OpenSSL 3.0 (functions that are macros), and what is a few lines of C and many of
+// Swift: parameter lists, which keep pointers to what they were given until they have been read out.
 #pragma once
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -14,6 +13,27 @@
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
+#include <openssl/sha.h>
+
+/* SHA-256 on the stack. EVP allocates the algorithm's state anew at every EVP_DigestInit (OpenSSL 3.0, 441
+ * bytes: one allocation and 436 ns; here none and 382 ns), and this runs on every request. The functions are
+ * deprecated in favour of EVP, not removed. */
+static inline int gateway_sha256(const unsigned char *bytes, size_t count, unsigned char *digest) {
+    SHA256_CTX state;
+    return SHA256_Init(&state) == 1 && SHA256_Update(&state, bytes, count) == 1 &&
+           SHA256_Final(digest, &state) == 1;
+}
+
+/* Keys an HMAC context. A parameter keeps the address of its name, which here is a literal. An empty key
+ * still needs an address: with NULL, EVP_MAC_init would mean "keep the key you have". */
+static inline int gateway_mac_key(EVP_MAC_CTX *context, const char *digest, const unsigned char *key,
+                                  size_t count) {
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_MAC_init(context, count == 0 ? (const unsigned char *)"" : key, count, parameters);
+}
 
 /* A public key of `type` from the parameters that `builder` holds; NULL when they do not make a key. */
 static inline EVP_PKEY *gateway_public_key(const char *type, OSSL_PARAM_BLD *builder) {

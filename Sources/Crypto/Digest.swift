@@ -1,7 +1,7 @@
 // SHA-2: the digest of a token on every request (SHA-256), and of what a signature covers (SHA-256/384/512).
 //
-// A hasher owns one context and one fetched implementation and reuses both: an implicit fetch takes a lock
-// and a fresh context an allocation. Owned by one shard; not Sendable, no lock.
+// `SHA256Hasher` keeps nothing. `MessageDigest` owns one context and one fetched implementation and reuses
+// both, since an implicit fetch takes a lock; it belongs to one owner, is not Sendable and takes no lock.
 
 internal import COpenSSL
 
@@ -75,16 +75,18 @@ package struct SHA256Digest: Hashable, Sendable {
     }
 }
 
-/// SHA-256 with one reused context.
-package final class SHA256Hasher {
-    private let digest = MessageDigest(.sha256)
-
-    /// A hasher for one owner.
+/// SHA-256 of whole texts. Its state lives on the stack for the length of a call, so it may be shared.
+package struct SHA256Hasher: Sendable {
+    /// A hasher.
     package init() {}
 
-    /// The digest of `bytes`. Three calls of OpenSSL, no allocation.
+    /// The digest of `bytes`. One call, no allocation.
     package func digest(_ bytes: Span<UInt8>) -> SHA256Digest {
-        let result = unsafe SHA256Digest.filled { output in unsafe digest.write(bytes, to: output) }
+        let result = unsafe SHA256Digest.filled { output in
+            unsafe bytes.withUnsafeBufferPointer { input in
+                unsafe gateway_sha256(input.baseAddress, input.count, output) == 1
+            }
+        }
         guard let result else { OpenSSLError.crash("a SHA-256 digest") }
         return result
     }

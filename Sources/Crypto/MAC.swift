@@ -1,7 +1,7 @@
 // HMAC (RFC 2104) with a key that is set once: of refresh-token tags, the ratchet, and HS256/384/512.
 //
-// The key is scheduled when the object is made; each use is then init, update, final on the same context (0.7
-// µs where `HMAC()` takes 3). Owned by one thread; not Sendable, no lock.
+// The key is scheduled when the object is made; each use is then init, update, final on the same context
+// (0.7 µs where `HMAC()` takes 3). Owned by one thread; not Sendable, no lock.
 
 internal import COpenSSL
 
@@ -57,26 +57,14 @@ final class KeyedMAC {
             OpenSSLError.crash("making an HMAC context")
         }
         unsafe self.context = context
-        guard unsafe Self.setKey(key, function, on: context) else { OpenSSLError.crash("keying an HMAC") }
+        let isKeyed = unsafe key.withUnsafeBufferPointer { bytes in
+            unsafe gateway_mac_key(context, function.opensslName, bytes.baseAddress, bytes.count) == 1
+        }
+        guard isKeyed else { OpenSSLError.crash("keying an HMAC") }
     }
 
     deinit {
         unsafe EVP_MAC_CTX_free(context)
-    }
-
-    private static func setKey(_ key: Span<UInt8>, _ function: HashFunction, on context: OpaquePointer)
-        -> Bool
-    {
-        var name = Array(function.opensslName.utf8CString)
-        // An empty key still needs an address: with NULL, EVP_MAC_init would mean "keep the key you have".
-        let bytes = key.count == 0 ? [0] : unsafe key.withUnsafeBufferPointer { unsafe Array($0) }
-        return unsafe name.withUnsafeMutableBufferPointer { text in
-            let parameters = unsafe [
-                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, text.baseAddress, 0),
-                OSSL_PARAM_construct_end(),
-            ]
-            return unsafe EVP_MAC_init(context, bytes, key.count, parameters) == 1
-        }
     }
 
     func begin() {

@@ -31,8 +31,8 @@ package struct JSONWebKey: Sendable {
     ///
     /// - Parameters:
     ///   - jwk: the object.
-    ///   - assumedAlgorithm: the algorithm of a key that names none; without it the curve decides, and RSA means
-    ///     RS256.
+    ///   - assumedAlgorithm: the algorithm of a key that names none; without it the curve decides, and
+    ///     RSA means RS256.
     package init(jwk: JSONValue, assumedAlgorithm: SignatureAlgorithm? = nil) throws(JOSEError) {
         guard jwk.kind == .object, let type = jwk["kty"]?.string else { throw .malformedKey }
         let kid = try Self.text(jwk["kid"])
