@@ -46,6 +46,7 @@ package final class EventLoop {
     private var timerInstant = MonotonicInstant.never
     private var onMessages: () -> Void = {}
     private var onBatchEnd: () -> Void = {}
+    private var onTurnEnd: () -> Void = {}
     private var isStopped = false
 
     /// Rings this loop's mailbox.
@@ -69,9 +70,13 @@ package final class EventLoop {
     /// - Parameters:
     ///   - onMessages: the mailbox has something; called on the queue.
     ///   - onBatchEnd: a batch of events has been handled; called on the queue.
-    package func start(onMessages: @escaping () -> Void, onBatchEnd: @escaping () -> Void) {
+    ///   - onTurnEnd: the queue is about to be given back; called on it.
+    package func start(
+        onMessages: @escaping () -> Void, onBatchEnd: @escaping () -> Void, onTurnEnd: @escaping () -> Void
+    ) {
         self.onMessages = onMessages
         self.onBatchEnd = onBatchEnd
+        self.onTurnEnd = onTurnEnd
         let source = DispatchSource.makeReadSource(fileDescriptor: poller.descriptor.raw, queue: queue)
         source.setEventHandler { [unowned self] in turn() }
         self.source = source
@@ -200,6 +205,7 @@ package final class EventLoop {
             if isStopped || count == 0 && lingers > 0 { break }
             lingers = Self.lingerMilliseconds
         } while now < end
+        onTurnEnd()
         if !isStopped { armTimer() }
     }
 

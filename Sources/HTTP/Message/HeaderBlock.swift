@@ -30,6 +30,7 @@ public struct HeaderBlock: ~Copyable {
     var present: UInt64 = 0
     /// Likewise for what a name folds to.
     var presentAliases: UInt64 = 0
+    private var hasImitations = false
 
     /// A block without lines.
     public init() {
@@ -89,6 +90,15 @@ public struct HeaderBlock: ~Copyable {
         for index in fields.indices where names.contains(fields[index].alias) { fields[index].isRemoved = true }
     }
 
+    /// Leaves out every line that folds to a known name without being spelled like it: `Content_Length` beside
+    /// `Content-Length` is two fields to us and one to a CGI-like upstream.
+    package mutating func removeImitations() {
+        if !hasImitations { return }
+        for index in fields.indices where fields[index].known != fields[index].alias {
+            fields[index].isRemoved = true
+        }
+    }
+
     /// Leaves out every line whose folded name equals `folded`.
     package mutating func removeFolded(_ folded: [UInt8]) {
         for index in fields.indices where fields[index].name.count == folded.count {
@@ -131,6 +141,7 @@ public struct HeaderBlock: ~Copyable {
         fields.removeAll(keepingCapacity: true)
         present = 0
         presentAliases = 0
+        hasImitations = false
     }
 
     /// Gives the memory back: the connection has fallen idle.
@@ -139,12 +150,14 @@ public struct HeaderBlock: ~Copyable {
         fields = []
         present = 0
         presentAliases = 0
+        hasImitations = false
     }
 
     mutating func keep(_ head: Span<UInt8>) { bytes.append(head) }
 
     mutating func append(_ field: HeaderField) {
         fields.append(field)
+        if field.known != field.alias { hasImitations = true }
         present |= 1 << UInt64(field.known.rawValue)
         presentAliases |= 1 << UInt64(field.alias.rawValue)
     }

@@ -1,0 +1,180 @@
+// Requests coming in: which of the gateway's doors a request takes, and the way of its body upstream or into an
+// endpoint's hands.
+
+import HTTP
+import Network
+import Primitives
+import Sessions
+
+extension DownstreamConnection {
+    // MARK: - Dispatch
+
+    /// Decides what happens to the request in `head`.
+    func dispatchRequest() {
+        exchange.requestBody = BodyReader(head.framing)
+        exchange.requestIsComplete = exchange.requestBody.isComplete
+        exchange.requestBytesMax = shard.limits.requestBodyBytes
+        if head.targetForm == .asterisk {
+            respond(.empty(204))
+            return
+        }
+        let outcome = head.block.withBytes { bytes in
+            PathNormalization.normalise(bytes.extracting(head.path.offsets), into: &exchange.normalPath)
+        }
+        if outcome == .refused {
+            refuse(.pathRefused)
+            return
+        }
+        exchange.usesNormalPath = outcome == .rewritten
+        if role == .control {
+            beginCollecting(bytesMax: Endpoint.bodyBytesMax)
+        } else if Endpoint.isLocal(self) {
+            beginCollecting(bytesMax: Endpoint.bodyBytesMax)
+        } else {
+            routeRequest()
+        }
+    }
+
+    private func routeRequest() {
+        let runtime = shard.runtime
+        let route = withPath { path in
+            head.block.withBytes { bytes in
+                runtime.routes.route(path: path, authority: bytes.extracting(head.authority.offsets))
+            }
+        }
+        guard let route else {
+            refuse(.noRoute)
+            return
+        }
+        exchange.route = route
+        exchange.entry.route = route.label
+        exchange.requestBytesMax = route.requestBodyBytesMax
+        switch AccessRule.admit(
+            head, route: route, gatekeeper: shard.gatekeeper, runtime: runtime, now: shard.wallTime)
+        {
+        case .refused(let refusal):
+            if refusal == .misplacedRefreshToken { auditMisplacedToken() }
+            exchange.entry.reason = refusal.code
+            respond(.refusal(refusal))
+        case .admitted(let token):
+            exchange.token = token
+            if let token {
+                exchange.entry.subject = token.subjectBytes
+                exchange.entry.session = token.sessionText
+            }
+            forward(route)
+        }
+    }
+
+    private func auditMisplacedToken() {
+        shard.runtime.services.audit.record(
+            "refresh_token_misplaced", [("source.ip", String(decoding: clientText, as: UTF8.self))])
+    }
+
+    private func forward(_ route: Route) {
+        if case .length(let length) = head.framing, length > exchange.requestBytesMax {
+            refuse(.bodyTooLarge)
+            return
+        }
+        exchange.phase = .relaying
+        shard.pool(route.configuration.upstream).assign(to: self)
+    }
+
+    /// Lends the path in its normal form.
+    func withPath<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
+        if exchange.usesNormalPath { return body(exchange.normalPath.span) }
+        return head.block.withBytes { bytes in body(bytes.extracting(head.path.offsets)) }
+    }
+
+    // MARK: - Bodies going upstream
+
+    /// Moves what has arrived of the request's body to the upstream, as long as it takes it.
+    func relayRequestBody() {
+        guard !exchange.requestIsComplete, let upstream = exchange.upstream else { return }
+        let limits = shard.runtime.messageLimits
+        while !exchange.requestIsComplete && !input.isEmpty && upstream.acceptsContent {
+            do throws(ProtocolViolation) {
+                let step = try input.withReadable { (bytes) throws(ProtocolViolation) in
+                    let step = try exchange.requestBody.step(bytes, from: 0, limits: limits)
+                    upstream.appendContent(bytes.extracting(step.content.offsets), framing: head.framing)
+                    return step
+                }
+                input.consume(step.consumed)
+                exchange.requestBytes += UInt64(step.content.count)
+                exchange.requestIsComplete = step.isComplete
+            } catch {
+                failRequestBody(.violation(error))
+                return
+            }
+            if exchange.requestBytes > exchange.requestBytesMax {
+                failRequestBody(.bodyTooLarge)
+                return
+            }
+        }
+        if exchange.requestIsComplete {
+            upstream.endContent(framing: head.framing)
+        } else if hasEnded && input.isEmpty {
+            abort(.clientClosed)
+            return
+        }
+        upstream.flush()
+    }
+
+    /// The body breaks a rule while the upstream has half of it: the upstream's connection is of no more use.
+    private func failRequestBody(_ error: ProxyError) {
+        let upstream = exchange.upstream
+        exchange.upstream = nil
+        upstream?.abandon()
+        if exchange.hasResponse {
+            abort(error)
+        } else {
+            refuse(error)
+        }
+    }
+
+    // MARK: - Bodies for endpoints
+
+    private func beginCollecting(bytesMax: Int) {
+        exchange.requestBytesMax = UInt64(bytesMax)
+        if case .length(let length) = head.framing, length > exchange.requestBytesMax {
+            refuse(.bodyTooLarge)
+            return
+        }
+        exchange.phase = .collecting
+        // RFC 9110 §10.1.1: nobody else will tell the client to go on.
+        if head.expectsContinue && input.isEmpty { output.append("HTTP/1.1 100 Continue\r\n\r\n") }
+    }
+
+    /// Takes a small body in; once it is whole, the endpoint answers. false: more must arrive.
+    func collectBody() -> Bool {
+        let limits = shard.runtime.messageLimits
+        while !exchange.requestIsComplete {
+            if input.isEmpty {
+                if hasEnded { abort(.clientClosed) }
+                return false
+            }
+            do throws(ProtocolViolation) {
+                let step = try input.withReadable { (bytes) throws(ProtocolViolation) in
+                    let step = try exchange.requestBody.step(bytes, from: 0, limits: limits)
+                    exchange.collected += [UInt8](copying: bytes.extracting(step.content.offsets))
+                    return step
+                }
+                input.consume(step.consumed)
+                exchange.requestIsComplete = step.isComplete
+            } catch {
+                refuse(.violation(error))
+                return true
+            }
+            if exchange.collected.count > Int(exchange.requestBytesMax) {
+                refuse(.bodyTooLarge)
+                return true
+            }
+        }
+        if role == .control {
+            ControlEndpoint.handle(self)
+        } else {
+            Endpoint.handle(self)
+        }
+        return exchange.phase != .collecting
+    }
+}

@@ -1,0 +1,143 @@
+// Answers going out: the gateway's own, and the way of an upstream's response to the client.
+
+import HTTP
+import Network
+import Primitives
+import Sessions
+
+extension DownstreamConnection {
+    // MARK: - The gateway's own answers
+
+    /// Answers the exchange with a failure; when part of an answer has left already, the connection is cut instead,
+    /// so that the client cannot take a half for a whole.
+    func refuse(_ error: ProxyError) {
+        if exchange.hasResponse {
+            abort(error)
+            return
+        }
+        exchange.entry.reason = error.word
+        switch error {
+        case .violation, .headTimeout, .bodyTimeout, .bodyTooLarge, .shuttingDown: exchange.isPersistent = false
+        default: break
+        }
+        respond(.failure(error))
+    }
+
+    /// Answers the exchange without an upstream.
+    func respond(_ response: LocalResponse) {
+        // A body that nobody has read stands between this request and the next.
+        if !exchange.requestIsComplete { exchange.isPersistent = false }
+        exchange.hasResponse = true
+        exchange.entry.status = response.status
+        let omitsBody = head.method == .head
+        exchange.entry.responseBytes = omitsBody ? 0 : UInt64(response.body.count)
+        shard.buffers.supply(&output)
+        response.write(to: &output, omitsBody: omitsBody, connection: connectionField)
+        exchange.phase = .flushing
+        pump()
+    }
+
+    /// What the answer says about the connection (RFC 9112 §9.6; an HTTP/1.0 client must be told to stay).
+    private var connectionField: StaticString? {
+        if !exchange.isPersistent || shard.isDraining { return "close" }
+        return head.version == .http10 ? "keep-alive" : nil
+    }
+
+    // MARK: - An upstream's answer
+
+    /// Whether more of the answer can be taken: when the client reads slowly, the upstream is made to wait.
+    var acceptsContent: Bool { output.count < Self.outputBytesMax }
+
+    /// Passes an interim response on (RFC 9110 §15.2); an HTTP/1.0 client does not know them.
+    func sendInterim(_ response: borrowing ResponseHead) {
+        if head.version == .http10 { return }
+        shard.buffers.supply(&output)
+        writeStatusLine(response)
+        response.block.write(to: &output)
+        output.append("\r\n")
+        flush()
+    }
+
+    /// Starts the answer with an upstream's head, whose hop-by-hop and session fields are gone.
+    ///
+    /// - Parameter cookies: whole Set-Cookie values of ours.
+    func sendHead(_ response: borrowing ResponseHead, cookies: [String]) {
+        if !exchange.requestIsComplete { exchange.isPersistent = false }
+        exchange.hasResponse = true
+        exchange.entry.status = response.status
+        exchange.responseFraming = response.framing
+        if response.framing == .untilClose || response.framing == .chunked {
+            if head.version == .http11 {
+                exchange.responseFraming = .chunked
+            } else {
+                exchange.responseFraming = .untilClose
+                exchange.isPersistent = false
+            }
+        }
+        shard.buffers.supply(&output)
+        writeStatusLine(response)
+        response.block.write(to: &output)
+        for cookie in cookies {
+            output.append("Set-Cookie: ")
+            output.append(text: cookie)
+            output.append("\r\n")
+        }
+        if let connection = connectionField {
+            output.append("Connection: ")
+            output.append(connection)
+            output.append("\r\n")
+        }
+        if exchange.responseFraming == .chunked { output.append("Transfer-Encoding: chunked\r\n") }
+        output.append("\r\n")
+    }
+
+    private func writeStatusLine(_ response: borrowing ResponseHead) {
+        output.append("HTTP/1.1 ")
+        output.append(decimal: UInt64(response.status))
+        output.append(" ")
+        response.block.withBytes { bytes in output.append(bytes, response.reason) }
+        output.append("\r\n")
+    }
+
+    /// Adds a piece of the answer's body.
+    func sendContent(_ content: Span<UInt8>) {
+        exchange.entry.responseBytes += UInt64(content.count)
+        BodyWriter.append(content, framing: exchange.responseFraming, to: &output)
+    }
+
+    /// The answer is complete; the upstream has let go of the exchange.
+    func endResponse() {
+        BodyWriter.appendEnd(framing: exchange.responseFraming, to: &output)
+        exchange.upstream = nil
+        exchange.phase = .flushing
+        pump()
+    }
+
+    /// The upstream failed. Where nothing has been answered yet, the failure is the answer.
+    func upstreamFailed(_ error: ProxyError) {
+        exchange.upstream = nil
+        refuse(error)
+    }
+
+    // MARK: - The socket
+
+    /// Sends what waits, as far as the client takes it.
+    func flush() {
+        while !output.isEmpty {
+            let result = output.withReadable { transport.send($0) }
+            switch result {
+            case .bytes(let count):
+                output.consume(count)
+                if !output.isEmpty && exchange.phase == .relaying { exchange.upstream?.resumeResponse() }
+            case .wouldBlock: return
+            case .ended, .failed:
+                abort(.clientClosed)
+                return
+            }
+        }
+        if exchange.phase == .relaying { exchange.upstream?.resumeResponse() }
+    }
+
+    /// How much of an answer may wait for a slow client.
+    static let outputBytesMax = 64 * 1024
+}

@@ -1,0 +1,91 @@
+// One request and its response: what was decided about it, and how far it has come. Reused for every exchange of a
+// connection; nothing here allocates on the common path.
+//
+// Owned by: the downstream connection it runs on.
+
+import HTTP
+import JOSE
+import Observability
+import Primitives
+import Sessions
+
+/// Where an exchange stands.
+enum ExchangePhase: UInt8 {
+    /// No exchange: the next request head is awaited.
+    case idle
+    /// A local endpoint takes the request's body in.
+    case collecting
+    /// The request goes upstream, and the response comes back.
+    case relaying
+    /// The refresh service or the control API works on it.
+    case awaitingReply
+    /// The response is complete and leaves for the client.
+    case flushing
+    /// The connection is to be closed; what the client still sends is read and dropped, so that it sees the answer
+    /// and not a reset.
+    case lingering
+}
+
+/// Why an exchange waits for the refresh service.
+enum AwaitedReply {
+    case none
+    case refresh(Delivery)
+    case logout
+    case revocation
+    /// A login's answer is held back until its session is on disk.
+    case sessionStart(Delivery)
+    /// An answer with Session-End is held back until it is in force.
+    case sessionEnd(clearsCookies: Bool)
+    case control(ControlCall)
+}
+
+/// The state of one request/response pair.
+final class Exchange {
+    var phase = ExchangePhase.idle
+    var awaited = AwaitedReply.none
+    /// Tells one exchange of a connection from the next, for replies that come late.
+    private(set) var serial: UInt32 = 0
+    var startedMicroseconds: Int64 = 0
+    var route: Route?
+    var token: VerifiedToken?
+    var upstream: UpstreamConnection?
+    var requestBody = BodyReader(.none)
+    /// Whether the whole request body has been taken from the client.
+    var requestIsComplete = true
+    /// Content bytes taken so far; held against the limit where no length was announced.
+    var requestBytes: UInt64 = 0
+    var requestBytesMax: UInt64 = 0
+    /// The body of a request to an endpoint.
+    var collected: [UInt8] = []
+    /// The framing in which the response goes to the client.
+    var responseFraming = BodyFraming.none
+    /// Whether any byte of the final response has been handed on: then nothing else can be answered.
+    var hasResponse = false
+    /// Whether the connection may serve another request afterwards.
+    var isPersistent = true
+    var wasRetried = false
+    /// The path in normal form, where it differs from the one that was sent.
+    var normalPath: [UInt8] = []
+    var usesNormalPath = false
+    var entry = AccessEntry()
+
+    /// Begins the next exchange.
+    func begin(microseconds: Int64, client: [UInt8]) {
+        serial &+= 1
+        awaited = .none
+        startedMicroseconds = microseconds
+        route = nil
+        token = nil
+        upstream = nil
+        requestIsComplete = true
+        requestBytes = 0
+        if !collected.isEmpty { collected.removeAll() }
+        responseFraming = .none
+        hasResponse = false
+        isPersistent = true
+        wasRetried = false
+        usesNormalPath = false
+        entry = AccessEntry()
+        entry.client = client
+    }
+}

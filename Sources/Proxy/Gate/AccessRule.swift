@@ -1,0 +1,164 @@
+// The gate: what a route demands, what the request shows, and the verdict. Every refusal is a value with its status,
+// its code for machines and its word for the log.
+
+import Configuration
+import HTTP
+import JOSE
+import Primitives
+
+/// What the gate says about a request.
+enum Admission {
+    /// Forward it, with the identity that was verified, if any.
+    case admitted(VerifiedToken?)
+    case refused(GateRefusal)
+}
+
+/// Why a request is not let in.
+enum GateRefusal: Equatable {
+    /// No credential, where one is required.
+    case noCredential
+    case token(TokenRejection)
+    /// Two credentials in one request.
+    case ambiguousCredential
+    case misplacedRefreshToken
+    /// A request that changes state, carried by a cookie, from another origin.
+    case crossOrigin
+    case missingScope([String])
+    case missingClaim
+
+    /// The status that answers it (RFC 6750 §3.1).
+    var status: Int {
+        switch self {
+        case .noCredential, .token, .misplacedRefreshToken: 401
+        case .ambiguousCredential: 400
+        case .crossOrigin, .missingScope, .missingClaim: 403
+        }
+    }
+
+    /// The stable code for machines; also the word of the access log.
+    var code: String {
+        switch self {
+        case .noCredential: "token_missing"
+        case .token(let rejection): rejection.code
+        case .ambiguousCredential: "token_ambiguous"
+        case .misplacedRefreshToken: "refresh_token_misplaced"
+        case .crossOrigin: "cross_origin"
+        case .missingScope: "insufficient_scope"
+        case .missingClaim: "insufficient_claim"
+        }
+    }
+
+    /// A fixed sentence for people.
+    var explanation: String {
+        switch self {
+        case .noCredential: "This resource needs an access token"
+        case .token(let rejection): rejection.explanation
+        case .ambiguousCredential: "The request carries more than one Authorization field"
+        case .misplacedRefreshToken: "A refresh token is accepted by the refresh endpoint only"
+        case .crossOrigin: "A request with cookies that changes state must come from the same origin"
+        case .missingScope: "The access token lacks a scope that this resource needs"
+        case .missingClaim: "The access token lacks a claim that this resource needs"
+        }
+    }
+
+    /// The value of WWW-Authenticate; nil where RFC 6750 has none. Without a credential the challenge is bare
+    /// (§3.1: "the resource server SHOULD NOT include an error code").
+    var challenge: String? {
+        switch self {
+        case .noCredential: "Bearer"
+        case .token, .misplacedRefreshToken:
+            "Bearer error=\"invalid_token\", error_description=\"\(explanation)\""
+        case .ambiguousCredential: "Bearer error=\"invalid_request\", error_description=\"\(explanation)\""
+        case .missingScope(let scopes):
+            "Bearer error=\"insufficient_scope\", error_description=\"\(explanation)\", "
+                + "scope=\"\(scopes.joined(separator: " "))\""
+        case .missingClaim: "Bearer error=\"insufficient_scope\", error_description=\"\(explanation)\""
+        case .crossOrigin: nil
+        }
+    }
+}
+
+/// Applies a route's demands to a request.
+enum AccessRule {
+    static func admit(
+        _ head: borrowing RequestHead, route: Route, gatekeeper: Gatekeeper, runtime: GatewayRuntime, now: WallTime
+    ) -> Admission {
+        let access = route.configuration.access
+        // Not even looked at: an anonymous route forwards no identity, whatever the request carries.
+        if access == .anonymous { return .admitted(nil) }
+        let credentials = Credentials.find(in: head, cookieNames: runtime.cookieNames)
+        let verdict: TokenVerdict
+        switch credentials {
+        case .none: return access == .required ? .refused(.noCredential) : .admitted(nil)
+        case .ambiguous: return .refused(.ambiguousCredential)
+        case .misplacedRefreshToken: return .refused(.misplacedRefreshToken)
+        case .bearer(let range):
+            verdict = head.block.withBytes { gatekeeper.check($0.extracting(range.offsets), now: now) }
+        case .cookies(let ranges):
+            verdict = firstAccepted(head, ranges, gatekeeper, now)
+        }
+        // "optional" means no credential, never a bad one (CVE-2021-21378).
+        guard case .accepted(let token) = verdict else {
+            if case .refused(let rejection) = verdict { return .refused(.token(rejection)) }
+            return .refused(.noCredential)
+        }
+        if case .cookies = credentials, !head.method.isSafe, !SameOrigin.isShown(by: head, runtime.publicOrigin) {
+            return .refused(.crossOrigin)
+        }
+        return judge(token, route.configuration)
+    }
+
+    /// Several cookies of our name: one may be a stale one of another path or domain, so each is tried.
+    private static func firstAccepted(
+        _ head: borrowing RequestHead, _ ranges: [ByteRange], _ gatekeeper: Gatekeeper, _ now: WallTime
+    ) -> TokenVerdict {
+        head.block.withBytes { bytes in
+            var verdict = TokenVerdict.refused(.malformed)
+            for range in ranges.prefix(cookiesMax) {
+                verdict = gatekeeper.check(bytes.extracting(range.offsets), now: now)
+                if case .accepted = verdict { break }
+            }
+            return verdict
+        }
+    }
+
+    private static func judge(_ token: VerifiedToken, _ route: RouteConfiguration) -> Admission {
+        if !route.requiredScopes.allSatisfy(token.scopes.contains) {
+            return .refused(.missingScope(route.requiredScopes))
+        }
+        for requirement in route.requiredClaims {
+            guard let claim = token.claim(requirement.name), holds(claim, requirement.values) else {
+                return .refused(.missingClaim)
+            }
+        }
+        return .admitted(token)
+    }
+
+    /// A claim fits when it is one of the values, or an array that holds one of them.
+    private static func holds(_ claim: JSONValue, _ values: [String]) -> Bool {
+        switch claim.kind {
+        case .array: claim.elements.contains { holds($0, values) }
+        case .string: claim.string.map(values.contains) ?? false
+        case .number, .true, .false: values.contains(String(decoding: claim.raw, as: UTF8.self))
+        case .object, .null: false
+        }
+    }
+
+    private static let cookiesMax = 4
+}
+
+/// The defence against cross-site requests that ride on a cookie.
+enum SameOrigin {
+    /// Whether a request shows that it comes from our own origin, or from nobody's page: `Sec-Fetch-Site`, which no
+    /// script can set, else `Origin`, which browsers send with every unsafe request. Neither is no evidence.
+    static func isShown(by head: borrowing RequestHead, _ publicOrigin: [UInt8]) -> Bool {
+        if head.block.first(.secFetchSite) != nil {
+            return head.block.count(of: .secFetchSite) == 1
+                && (head.block.equals(.secFetchSite, lowercase: "same-origin")
+                    || head.block.equals(.secFetchSite, lowercase: "none"))
+        }
+        guard let index = head.block.first(.origin), head.block.count(of: .origin) == 1 else { return false }
+        let value = head.block.fields[index].value
+        return head.block.withBytes { $0.extracting(value.offsets).equals(publicOrigin.span) }
+    }
+}

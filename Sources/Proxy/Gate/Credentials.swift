@@ -1,0 +1,117 @@
+// Which credential a request carries. A bearer header wins over cookies (PRODUCT 3); two Authorization fields are one
+// too many; a refresh token has no business here and goes no further.
+
+import HTTP
+import Primitives
+import Sessions
+
+/// Where a request's access token stands.
+enum Credentials: Equatable {
+    case none
+    /// In `Authorization: Bearer` (RFC 6750 §2.1).
+    case bearer(ByteRange)
+    /// In our access cookie; several when a stale one lingers beside it.
+    case cookies([ByteRange])
+    /// RFC 6750 §3.1: `invalid_request`.
+    case ambiguous
+    /// A refresh token, which is good under the refresh path only.
+    case misplacedRefreshToken
+
+    /// Finds the credential of a request.
+    static func find(in head: borrowing RequestHead, cookieNames: CookieNames) -> Credentials {
+        if let index = head.block.first(.authorization) {
+            if head.block.count(of: .authorization) > 1 { return .ambiguous }
+            let value = head.block.fields[index].value
+            let found = head.block.withBytes { bearer($0, value) }
+            if found != .none { return found }
+        }
+        if head.block.first(.cookie) == nil { return .none }
+        let cookies = head.block.withBytes { bytes in
+            CookieFields.values(of: cookieNames.access, in: head.block, bytes)
+        }
+        return cookies.isEmpty ? .none : .cookies(cookies)
+    }
+
+    /// `Bearer SP b64token`, the scheme in any case (RFC 9110 §11.1). Another scheme is no credential for us.
+    private static func bearer(_ bytes: Span<UInt8>, _ value: ByteRange) -> Credentials {
+        let schemeEnd = value.start + 7
+        guard value.end >= schemeEnd,
+            ASCII.equalsIgnoringCase(bytes.extracting(value.start..<schemeEnd), lowercase: "bearer ")
+        else { return .none }
+        var start = schemeEnd
+        while start < value.end && bytes[start] == 0x20 { start += 1 }
+        let token = bytes.extracting(start..<value.end)
+        if RefreshTokenMint.looksLikeToken(token) { return .misplacedRefreshToken }
+        return .bearer(ByteRange(start, value.end))
+    }
+}
+
+/// The names of our cookies, and the attributes that belong to them.
+struct CookieNames: Sendable {
+    let access: [UInt8]
+    let refresh: [UInt8]
+    let isSecure: Bool
+
+    init(isSecure: Bool) {
+        self.isSecure = isSecure
+        access = Array((isSecure ? "__Host-access" : "access").utf8)
+        refresh = Array((isSecure ? "__Secure-refresh" : "refresh").utf8)
+    }
+}
+
+/// The Cookie field (RFC 6265 §5.4): `name=value; name=value`.
+enum CookieFields {
+    /// The values of every cookie of that name, in all Cookie fields.
+    static func values(
+        of name: [UInt8], in block: borrowing HeaderBlock, _ bytes: Span<UInt8>
+    ) -> [ByteRange] {
+        var found: [ByteRange] = []
+        for field in block.fields where field.known == .cookie {
+            forEachPair(bytes, field.value) { pairName, value, _ in
+                if bytes.extracting(pairName.offsets).equals(name.span) { found.append(value) }
+            }
+        }
+        return found
+    }
+
+    /// The Cookie value without our own cookies; nil when there are none of ours in it.
+    static func withoutOurs(
+        _ bytes: Span<UInt8>, _ value: ByteRange, _ names: CookieNames
+    ) -> [UInt8]? {
+        var kept: [UInt8] = []
+        var hasOurs = false
+        forEachPair(bytes, value) { name, _, pair in
+            let name = bytes.extracting(name.offsets)
+            if name.equals(names.access.span) || name.equals(names.refresh.span) {
+                hasOurs = true
+                return
+            }
+            if !kept.isEmpty { kept += [UInt8(ascii: ";"), 0x20] }
+            kept += [UInt8](copying: bytes.extracting(pair.offsets))
+        }
+        return hasOurs ? kept : nil
+    }
+
+    private static func forEachPair(
+        _ bytes: Span<UInt8>, _ field: ByteRange,
+        _ body: (_ name: ByteRange, _ value: ByteRange, _ pair: ByteRange) -> Void
+    ) {
+        var index = field.start
+        while index < field.end {
+            while index < field.end, bytes[index] == 0x20 || bytes[index] == 0x09 { index += 1 }
+            let start = index
+            var equals: Int?
+            while index < field.end && bytes[index] != UInt8(ascii: ";") {
+                if bytes[index] == UInt8(ascii: "="), equals == nil { equals = index }
+                index += 1
+            }
+            var end = index
+            while end > start, bytes[end - 1] == 0x20 || bytes[end - 1] == 0x09 { end -= 1 }
+            index += 1
+            if end == start { continue }
+            let nameEnd = min(equals ?? end, end)
+            let valueStart = min(equals.map { $0 + 1 } ?? end, end)
+            body(ByteRange(start, nameEnd), ByteRange(valueStart, end), ByteRange(start, end))
+        }
+    }
+}

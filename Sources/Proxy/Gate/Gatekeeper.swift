@@ -1,0 +1,76 @@
+// From bytes that claim to be an access token to a verdict: the cache by digest, the verifier on a miss, and on hit
+// and miss alike time and revocation. No I/O and no lock.
+//
+// Owned by: one shard.
+
+import Crypto
+import JOSE
+package import Primitives
+package import Sessions
+
+/// Checks access tokens for one shard.
+package final class Gatekeeper {
+    private let hasher = SHA256Hasher()
+    private let cache: VerifiedTokenCache
+    private let verifier: TokenVerifier
+    /// Believes expired tokens: to learn whose session a client held, never to let it in.
+    private let identifier: TokenVerifier
+    private let leewaySeconds: Int64
+    private var revocations = RevocationTable()
+    private var sightings: [Sighting] = []
+
+    init(keys: KeySet, policy: ClaimsPolicy, sessionLifetimeSeconds: Int64) throws(JOSEError) {
+        cache = VerifiedTokenCache(bytesMax: Self.cacheBytesMax)
+        verifier = try TokenVerifier(keys: keys, policy: policy)
+        let lenient = ClaimsPolicy(
+            issuer: policy.issuer, audiences: policy.audiences,
+            leewaySeconds: policy.leewaySeconds + sessionLifetimeSeconds, tokenBytesMax: policy.tokenBytesMax)
+        identifier = try TokenVerifier(keys: keys, policy: lenient)
+        leewaySeconds = policy.leewaySeconds
+    }
+
+    /// Whether a token lets its bearer in at `now`.
+    func check(_ token: Span<UInt8>, now: WallTime) -> TokenVerdict {
+        let digest = hasher.digest(token)
+        if let known = cache.lookup(digest) {
+            if let refusal = known.refusal(now: now, leewaySeconds: leewaySeconds) { return .refused(refusal) }
+            if let refusal = revocations.refusal(of: known) { return .refused(refusal) }
+            return .accepted(known)
+        }
+        switch verifier.verify(token, now: now) {
+        case .refused(let refusal): return .refused(refusal)
+        case .accepted(let verified):
+            if let refusal = revocations.refusal(of: verified) { return .refused(refusal) }
+            cache.insert(verified, digest: digest, tokenBytes: token.count)
+            if let sid = verified.sessionID {
+                sightings.append(Sighting(sid: sid, generation: verified.generation))
+            }
+            return .accepted(verified)
+        }
+    }
+
+    /// The session that a token of ours belongs to, also when the token has expired.
+    func session(of token: Span<UInt8>, now: WallTime) -> SessionID? {
+        guard case .accepted(let verified) = identifier.verify(token, now: now) else { return nil }
+        return verified.sessionID
+    }
+
+    /// Takes revocations in; in force from the next request on.
+    func apply(_ list: [Revocation], until: WallTime) {
+        for revocation in list { revocations.apply(revocation, until: until) }
+    }
+
+    /// First sights since the last call: tokens that a client has demonstrably received.
+    func takeSightings() -> [Sighting] {
+        if sightings.isEmpty { return [] }
+        let taken = sightings
+        sightings.removeAll(keepingCapacity: true)
+        return taken
+    }
+
+    /// Forgets revocations that no token can meet any more.
+    func sweep(_ now: WallTime) { revocations.sweep(now) }
+
+    /// Per shard: some 20,000 tokens of common size.
+    private static let cacheBytesMax = 32 * 1024 * 1024
+}

@@ -1,0 +1,99 @@
+// What every shard works with and nobody changes: the configuration in the form that requests need it, and the doors
+// to the services on other queues. A reload makes a new one and swaps it whole.
+
+package import Configuration
+import HTTP
+package import JOSE
+package import Network
+package import Observability
+import Primitives
+package import Sessions
+
+/// Everything immutable that the shards share.
+package final class GatewayRuntime: Sendable {
+    let configuration: GatewayConfiguration
+    let routes: RouteTable
+    let upstreams: [UpstreamTarget]
+    let messageLimits: MessageLimits
+    let cookieNames: CookieNames
+    /// The origin of the gateway as browsers write it.
+    let publicOrigin: [UInt8]
+    /// Folded names of configured identity headers: never forwarded on a client's word.
+    let identityNames: [[UInt8]]
+    /// The refresh path without a final slash.
+    let refreshPath: [UInt8]
+    let keys: KeySet
+    let claimsPolicy: ClaimsPolicy
+    let sessions: RefreshService
+    let services: GatewayServices
+
+    /// - Throws: the name of an upstream whose address cannot be used.
+    package init(
+        configuration: GatewayConfiguration, keys: KeySet, sessions: RefreshService, services: GatewayServices
+    ) throws(RuntimeError) {
+        self.configuration = configuration
+        self.keys = keys
+        self.sessions = sessions
+        self.services = services
+        routes = RouteTable(configuration.routes, limits: configuration.limits)
+        var targets: [UpstreamTarget] = []
+        for upstream in configuration.upstreams {
+            guard let address = SocketAddress(host: upstream.server.host, port: upstream.server.port) else {
+                throw RuntimeError(reason: "upstream \(upstream.name): \(upstream.server.host) is no IP address")
+            }
+            targets.append(UpstreamTarget(upstream, address: address))
+        }
+        upstreams = targets
+        var limits = MessageLimits()
+        limits.headBytesMax = configuration.limits.requestHeaderBytes
+        limits.fieldCountMax = configuration.limits.headerCount
+        limits.targetBytesMax = min(limits.targetBytesMax, limits.headBytesMax)
+        messageLimits = limits
+        cookieNames = CookieNames(isSecure: configuration.publicURL.scheme == .https)
+        publicOrigin = Array(configuration.publicURL.origin.utf8)
+        identityNames = configuration.routes.flatMap(\.identityFields).map { FieldFolding.folded($0.fieldName) }
+        var path = Array(configuration.refreshToken.path.utf8)
+        if path.last == UInt8(ascii: "/") { path.removeLast() }
+        refreshPath = path
+        claimsPolicy = ClaimsPolicy(
+            issuer: configuration.accessToken.issuer, audiences: [configuration.accessToken.audience],
+            leewaySeconds: configuration.accessToken.leewayMilliseconds / 1000)
+    }
+}
+
+/// The doors to what runs on other queues.
+package struct GatewayServices: Sendable {
+    package let accessLog: LogSink?
+    package let audit: AuditLog
+    package let log: ServiceLog
+    package let census: ConnectionCensus
+
+    package init(accessLog: LogSink?, audit: AuditLog, log: ServiceLog, census: ConnectionCensus) {
+        self.accessLog = accessLog
+        self.audit = audit
+        self.log = log
+        self.census = census
+    }
+}
+
+/// A configuration that is well-formed and cannot be run here.
+package struct RuntimeError: Error, Sendable {
+    package let reason: String
+}
+
+/// Where an upstream's requests go.
+struct UpstreamTarget: Sendable {
+    let configuration: UpstreamConfiguration
+    let address: SocketAddress
+    /// The upstream as the log names it.
+    let label: [UInt8]
+    /// For requests that name no host (HTTP/1.0).
+    let authority: [UInt8]
+
+    init(_ configuration: UpstreamConfiguration, address: SocketAddress) {
+        self.configuration = configuration
+        self.address = address
+        label = Array(configuration.name.utf8)
+        authority = Array(address.description.utf8)
+    }
+}

@@ -1,0 +1,92 @@
+// Everything that can go wrong with an exchange, in one closed list: the status that answers it, the word that logs
+// and metrics use, and the phrase that the client sees. Details are for the log.
+
+import HTTP
+
+/// Why the gateway itself ended or answered an exchange.
+enum ProxyError: Equatable {
+    // The client's side.
+    case violation(ProtocolViolation)
+    case pathRefused
+    case bodyTooLarge
+    case headTimeout
+    case bodyTimeout
+    /// The client went away before the answer was complete.
+    case clientClosed
+    /// The client did not take the answer in time.
+    case clientStalled
+    case noRoute
+    case methodNotAllowed
+    // The upstream's side.
+    case upstreamConnect
+    case upstreamConnectTimeout
+    case upstreamTimeout
+    case upstreamClosed
+    case upstreamViolation(ProtocolViolation)
+    /// Its Session-Start or Session-Claims cannot be used.
+    case upstreamSession
+    // Ours.
+    case sessionsUnavailable
+    case shuttingDown
+
+    /// The status that answers it; 0 where nothing can be answered any more.
+    var status: Int {
+        switch self {
+        case .violation(let violation): violation.status
+        case .pathRefused: 400
+        case .bodyTooLarge: 413
+        case .headTimeout, .bodyTimeout: 408
+        case .clientClosed, .clientStalled: 0
+        case .noRoute: 404
+        case .methodNotAllowed: 405
+        case .upstreamConnect, .upstreamClosed, .upstreamViolation, .upstreamSession: 502
+        case .sessionsUnavailable, .shuttingDown: 503
+        case .upstreamConnectTimeout, .upstreamTimeout: 504
+        }
+    }
+
+    /// The word for logs, metrics and the `code` of the answer.
+    var word: String {
+        switch self {
+        case .violation(let violation): violation.word
+        case .pathRefused: "path"
+        case .bodyTooLarge: "body_too_large"
+        case .headTimeout: "head_timeout"
+        case .bodyTimeout: "body_timeout"
+        case .clientClosed: "client_closed"
+        case .clientStalled: "client_stalled"
+        case .noRoute: "no_route"
+        case .methodNotAllowed: "method_not_allowed"
+        case .upstreamConnect: "upstream_connect"
+        case .upstreamConnectTimeout: "upstream_connect_timeout"
+        case .upstreamTimeout: "upstream_timeout"
+        case .upstreamClosed: "upstream_closed"
+        case .upstreamViolation(let violation): "upstream_\(violation.word)"
+        case .upstreamSession: "upstream_session"
+        case .sessionsUnavailable: "sessions_unavailable"
+        case .shuttingDown: "shutting_down"
+        }
+    }
+
+    /// A fixed sentence for people.
+    var explanation: String {
+        switch self {
+        case .violation: "The request is not well-formed HTTP/1.1, or exceeds a limit"
+        case .pathRefused: "The path of the request cannot be read in one way only"
+        case .bodyTooLarge: "The body of the request is too large"
+        case .headTimeout: "The head of the request did not arrive in time"
+        case .bodyTimeout: "The body of the request did not arrive in time"
+        case .clientClosed, .clientStalled: "The client went away"
+        case .noRoute: "No route leads there"
+        case .methodNotAllowed: "The resource does not have this method"
+        case .upstreamConnect: "The upstream cannot be reached"
+        case .upstreamConnectTimeout: "The upstream cannot be reached in time"
+        case .upstreamTimeout: "The upstream did not answer in time"
+        case .upstreamClosed: "The upstream closed the connection without an answer"
+        case .upstreamViolation: "The upstream's answer is not well-formed HTTP/1.1"
+        case .upstreamSession: "The upstream's answer describes a session that cannot be begun"
+        case .sessionsUnavailable: "Sessions cannot be changed at the moment"
+        case .shuttingDown: "The gateway is shutting down"
+        }
+    }
+}

@@ -1,0 +1,81 @@
+// Which route a request takes: the most specific one, whatever the order in the file. A route for the request's host
+// goes before one for any host; an exact path before a prefix; a longer prefix before a shorter one.
+//
+// A prefix matches on segment borders: `/admin` and `/admin/` both match `/admin` and `/admin/users`, and neither
+// matches `/administrator`. There is this one way to match and no fast path beside it (CVE-2026-27587).
+
+import Configuration
+import HTTP
+import Primitives
+
+/// A route, ready to be matched and applied. Immutable, so every shard uses the same one.
+final class Route: Sendable {
+    let configuration: RouteConfiguration
+    /// The route as the log names it.
+    let label: [UInt8]
+    /// The path without a final slash; empty for `/`.
+    fileprivate let prefix: [UInt8]
+    fileprivate let host: [UInt8]?
+    /// The configured identity headers: the field line up to the value, and the claim.
+    let identityFields: [(opening: [UInt8], claim: String)]
+    let requestBodyBytesMax: UInt64
+
+    init(_ configuration: RouteConfiguration, limits: LimitsConfiguration) {
+        self.configuration = configuration
+        let host = configuration.host ?? ""
+        label = Array(((configuration.isExact ? "= " : "") + host + configuration.path).utf8)
+        var path = Array(configuration.path.utf8)
+        if !configuration.isExact && path.last == UInt8(ascii: "/") { path.removeLast() }
+        prefix = path
+        self.host = configuration.host.map { Array($0.utf8) }
+        identityFields = configuration.identityFields.map { (Array("\($0.fieldName): ".utf8), $0.claim) }
+        requestBodyBytesMax = configuration.requestBodyBytes ?? limits.requestBodyBytes
+    }
+
+    fileprivate func matches(_ path: Span<UInt8>) -> Bool {
+        if configuration.isExact { return path.equals(prefix.span) }
+        let count = prefix.count
+        if path.count < count { return false }
+        for index in 0..<count where path[index] != prefix[index] { return false }
+        return path.count == count || path[count] == UInt8(ascii: "/")
+    }
+}
+
+/// All routes, the more specific first.
+struct RouteTable: Sendable {
+    private let routes: [Route]
+    private let hasHosts: Bool
+
+    init(_ configurations: [RouteConfiguration], limits: LimitsConfiguration) {
+        routes = configurations.map { Route($0, limits: limits) }.sorted { left, right in
+            if (left.host == nil) != (right.host == nil) { return left.host != nil }
+            if left.configuration.isExact != right.configuration.isExact { return left.configuration.isExact }
+            return left.prefix.count > right.prefix.count
+        }
+        hasHosts = routes.contains { $0.host != nil }
+    }
+
+    /// The route of a request; nil when none matches.
+    ///
+    /// - Parameters:
+    ///   - path: in normal form.
+    ///   - authority: host and port as the request names them.
+    func route(path: Span<UInt8>, authority: Span<UInt8>) -> Route? {
+        if !hasHosts { return routes.first { $0.matches(path) } }
+        let host = hostName(authority)
+        return routes.first { route in
+            guard let wanted = route.host else { return route.matches(path) }
+            return wanted == host && route.matches(path)
+        }
+    }
+
+    /// The host of an authority: without port, in lower case, without the final dot of an absolute name.
+    private func hostName(_ authority: Span<UInt8>) -> [UInt8] {
+        var end = authority.count
+        var index = end
+        while index > 0, ASCII.isDigit(authority[index - 1]) { index -= 1 }
+        if index > 0, authority[index - 1] == UInt8(ascii: ":") { end = index - 1 }
+        if end > 0, authority[end - 1] == UInt8(ascii: ".") { end -= 1 }
+        return [UInt8](copying: authority.extracting(0..<end)).map(ASCII.lowercased)
+    }
+}
