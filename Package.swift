@@ -62,5 +62,6 @@ let package = Package(
 
         .target(name: "Support", dependencies: ["Primitives"], path: "Tests/Support", swiftSettings: settings),
         tests("PrimitivesTests", of: ["Primitives", "Support"]),
+        tests("ConfigurationTests", of: ["Configuration", "Primitives"]),
     ]
 )

@@ -1,7 +1,7 @@
 // Text to addresses: `host:port`, `[::1]:80`, literal IPv4 and IPv6, and the URLs of a configuration.
 //
-// Strict where systems differ: IPv4 is four decimal numbers without leading zeros (`010.0.0.1` is octal to some),
-// IPv6 has no zone. Names are judged by their letters only; nothing is resolved here.
+// Strict where systems differ: IPv4 is four decimal numbers without leading zeros (`010.0.0.1` is octal to
+// some), IPv6 has no zone. Names are judged by their letters only; nothing is resolved here.
 
 import Primitives
 
@@ -140,7 +140,8 @@ package enum AddressDecoding {
         }
     }
 
-    /// Splits off the port; brackets around an IPv6 address are needed and removed. nil if the shape is wrong.
+    /// Splits off the port; brackets around an IPv6 address are needed and removed. nil if the shape is
+    /// wrong.
     private static func hostAndPort(_ text: String) -> (host: String, port: String?)? {
         var host = Substring(text)
         var rest = Substring()

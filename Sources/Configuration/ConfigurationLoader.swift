@@ -1,7 +1,9 @@
-// From a path to a configuration or to what is wrong with it: reads files, follows includes, has the tree validated.
+// From a path to a configuration or to what is wrong with it: reads files, follows includes, has the tree
+// validated.
 //
-// All contact with the world goes through `ConfigurationFiles`, so a load is a pure function of what that answers.
-// Bounded in every direction: bytes of a file, number of files, depth of includes. Never fails, only reports.
+// All contact with the world goes through `ConfigurationFiles`, so a load is a pure function of what that
+// answers. Bounded in every direction: bytes of a file, number of files, depth of includes. Never fails, only
+// reports.
 
 import Primitives
 
@@ -186,7 +188,8 @@ package final class SourceReader {
 }
 
 extension DiagnosticReport {
-    /// A path as messages show it: as written where it is written, because the rest may come from the environment.
+    /// A path as messages show it: as written where it is written, because the rest may come from the
+    /// environment.
     fileprivate func shownPath(_ path: String, at location: SourceLocation?) -> String {
         location.map(quoted) ?? "'\(path)'"
     }

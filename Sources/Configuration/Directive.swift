@@ -1,7 +1,9 @@
-// What one row of the directive table says: a directive's name, where it stands, what it takes, and what it is for.
+// What one row of the directive table says: a directive's name, where it stands, what it takes, and what it
+// is for.
 //
-// Owns the vocabulary of the rows, not the rows (`DirectiveTable`) and not the meaning of values (`Validator`). The
-// check of a file, the help of every error and `auth-gateway help` all come from these rows and so cannot disagree.
+// Owns the vocabulary of the rows, not the rows (`DirectiveTable`) and not the meaning of values
+// (`Validator`). The check of a file, the help of every error and `auth-gateway help` all come from these
+// rows and so cannot disagree.
 
 /// A place that directives stand in.
 package enum Block: String, Sendable, CaseIterable {
@@ -30,7 +32,8 @@ package struct Directive: Sendable {
 
     package enum Availability: Sendable {
         case now
-        /// Known, so that a configuration written for a later release is told so, and not that it is misspelt.
+        /// Known, so that a configuration written for a later release is told so, and not that it is
+        /// misspelt.
         case later
     }
 
@@ -40,14 +43,16 @@ package struct Directive: Sendable {
     package let shape: Shape
     /// The block that it opens; nil for a directive that ends with `;`.
     package let opens: Block?
-    /// The arguments that hold where it is not given, as they would be written; nil where there is no default.
+    /// The arguments that hold where it is not given, as they would be written; nil where there is no
+    /// default.
     package let defaultText: String?
     /// A whole sentence: what it is for.
     package let summary: String
     /// A complete directive, as help shows it.
     package let example: String
     package let mayRepeat: Bool
-    /// Arguments that a later release brings: whole words, or what such arguments begin with (`unix:`, `weight=`).
+    /// Arguments that a later release brings: whole words, or what such arguments begin with (`unix:`,
+    /// `weight=`).
     package let laterArguments: [String]
     package let availability: Availability
 
@@ -91,6 +96,11 @@ package struct Directive: Sendable {
             case .arguments(let form, _): form.isEmpty ? "" : " " + form
             }
         return name + arguments + (opens == nil ? ";" : " { … }")
+    }
+
+    /// What help says of a directive in the wrong form.
+    package var formAndExample: String {
+        "its form is '\(form)'" + (form == example ? "" : ", for example '\(example)'")
     }
 
     /// The range of its value in words; nil where any value of its form will do.

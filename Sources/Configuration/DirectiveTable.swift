@@ -1,7 +1,8 @@
 // The directives of gateway.conf: the one table, in the order in which help prints it.
 //
-// A directive that means different things in different blocks has a row for each meaning. A directive that a later
-// release brings has a row too (`DirectiveTable.later`), so that it is never taken for a spelling mistake.
+// A directive that means different things in different blocks has a row for each meaning. A directive that a
+// later release brings has a row too (`DirectiveTable.later`), so that it is never taken for a spelling
+// mistake.
 
 /// The rows, and how to find one.
 package enum DirectiveTable {
@@ -73,7 +74,7 @@ package enum DirectiveTable {
             "route", in: [.main], .arguments("[=] [HOST]PATH", 1...2), opens: .route,
             example: "route /admin/ { … }",
             repeats: true,
-            "Requests whose path is under PATH on whole segments, or with = is PATH; the most specific route wins."
+            "Requests whose path lies under PATH, or with = is PATH; the most specific route wins."
         ),
         Directive(
             "include", in: Block.allCases, .arguments("FILE-GLOB", 1...1), example: "include conf.d/*.conf;",
@@ -127,7 +128,7 @@ package enum DirectiveTable {
         Directive(
             "secret", in: [.control], .arguments("TEXT|env:NAME|file:PATH", 1...1),
             example: "secret file:/etc/auth-gateway/control.secret;",
-            "The bearer token of the control API, 16 characters or more; needed unless the address is loopback."
+            "The bearer token of the control API, 16 characters or more; needed unless on loopback."
         ),
     ]
 

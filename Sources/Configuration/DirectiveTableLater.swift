@@ -1,7 +1,7 @@
 // The rows of directives that later releases bring: known by name, refused as not available yet.
 //
-// A row here moves to its block in `DirectiveTable` when its feature arrives. The directives inside of blocks that
-// come later stand in no block, because the whole block is refused first.
+// A row here moves to its block in `DirectiveTable` when its feature arrives. The directives inside of blocks
+// that come later stand in no block, because the whole block is refused first.
 
 extension DirectiveTable {
     static let later: [Directive] = [

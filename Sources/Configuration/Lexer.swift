@@ -1,8 +1,9 @@
 // Configuration text to tokens: words, `;`, `{`, `}`. Comments and white space end here.
 //
-// Owns quoting, escapes and the shape of `${VAR}`; looks no variable up. It also decides which words are secrets by
-// where they stand, long before anything is understood, so that even a file that does not parse gives none away.
-// Every call of `next` consumes at least one byte or returns `.end`; any bytes are accepted as input.
+// Owns quoting, escapes and the shape of `${VAR}`; looks no variable up. It also decides which words are
+// secrets by where they stand, long before anything is understood, so that even a file that does not parse
+// gives none away. Every call of `next` consumes at least one byte or returns `.end`; any bytes are accepted
+// as input.
 
 import Primitives
 
@@ -21,6 +22,8 @@ package struct Word: Equatable {
     package var startsLine: Bool
     /// Already reported as faulty.
     package var isBroken = false
+    /// Broken by a string without an end: the statement's `;` is probably inside of it.
+    package var isUnclosed = false
 }
 
 package enum Token: Equatable {
@@ -55,11 +58,11 @@ package struct Lexer {
         case UInt8(ascii: ";"), UInt8(ascii: "{"), UInt8(ascii: "}"):
             offset += 1
             startsLine = false
+            let isOpening = bytes[start] == UInt8(ascii: "{")
             // `secret a;b;` was perhaps meant as one secret: only white space proves the end of it.
-            if offset == bytes.count || isBlank(bytes[offset]) { isConcealing = false }
+            if !isOpening, offset == bytes.count || isBlank(bytes[offset]) { isConcealing = false }
             if bytes[start] == UInt8(ascii: ";") { return .semicolon(location(from: start)) }
-            return bytes[start] == UInt8(ascii: "{")
-                ? .open(location(from: start)) : .close(location(from: start))
+            return isOpening ? .open(location(from: start)) : .close(location(from: start))
         default:
             return .word(word())
         }
@@ -138,8 +141,8 @@ extension Lexer {
         if !text.isEmpty { word.parts.append(.text(text)) }
     }
 
-    /// From the opening quotation mark to behind the closing one. A string ends on its line, so that a forgotten
-    /// quotation mark costs one line and not the rest of the file.
+    /// From the opening quotation mark to behind the closing one. A string ends on its line, so that a
+    /// forgotten quotation mark costs one line and not the rest of the file.
     private mutating func quotedString(into word: inout Word) {
         let start = offset
         var text: [UInt8] = []
@@ -161,6 +164,7 @@ extension Lexer {
             }
         }
         word.isBroken = true
+        word.isUnclosed = true
         report.error(
             "this quotation mark is not closed on its line", at: location(from: start),
             help: "a line break inside of a string is written \\n")
@@ -212,12 +216,22 @@ extension Lexer {
         if isClosed { offset += 1 }
         guard isClosed, let first = name.first, !ASCII.isDigit(first) else {
             word.isBroken = true
+            skipFaultyVariable()
             report.error(
                 "'${' does not begin a variable here", at: location(from: start),
                 help: "a variable is ${NAME} or ${NAME:-default}; in quotation marks \\${ is the text itself")
             return
         }
         word.parts.append(.variable(name: String(decoding: name, as: UTF8.self), fallback: fallback))
+    }
+
+    /// To behind the brace that was meant to close it, if there is one before anything that ends the
+    /// statement.
+    private mutating func skipFaultyVariable() {
+        if bytes[offset - 1] == UInt8(ascii: "}") { return }
+        let stops = [UInt8(ascii: "}"), UInt8(ascii: ";"), UInt8(ascii: "\""), UInt8(ascii: "\n")]
+        guard let stop = bytes[offset...].firstIndex(where: { stops.contains($0) }) else { return }
+        if bytes[stop] == UInt8(ascii: "}") { offset = stop + 1 }
     }
 
     private func endsDefault(_ byte: UInt8, inQuotes: Bool) -> Bool {
@@ -231,7 +245,8 @@ extension Lexer {
 // MARK: - Secrets
 
 extension Lexer {
-    /// Conceals `word` if it is a secret by its place or its looks. Rather one word too many than one too few.
+    /// Conceals `word` if it is a secret by its place or its looks. Rather one word too many than one too
+    /// few.
     private mutating func noteSecrets(of word: Word) {
         let written = bytes[word.location.range.offsets]
         let isReference = written.starts(with: "env:".utf8) || written.starts(with: "file:".utf8)

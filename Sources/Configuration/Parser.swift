@@ -1,8 +1,8 @@
 // Tokens to statements: `name argument…;` and `name argument… { … }`.
 //
-// Owns the recovery from mistakes of form, so that one mistake gives one diagnostic and the rest of the file is still
-// read, and the replacement of variables. Whether a directive exists is not asked here, with one exception: how many
-// arguments it takes tells a forgotten semicolon from an argument on the next line.
+// Owns the recovery from mistakes of form, so that one mistake gives one diagnostic and the rest of the file
+// is still read, and the replacement of variables. Whether a directive exists is not asked here, with one
+// exception: how many arguments it takes tells a forgotten semicolon from an argument on the next line.
 // Nesting is bounded: the depth of recursion never depends on the input.
 
 package struct Parser {
@@ -81,6 +81,7 @@ package struct Parser {
                     statement.isBroken = true
                 }
                 advance()
+                if word.isUnclosed { return statement }
             case .semicolon:
                 advance()
                 return statement
@@ -178,4 +179,27 @@ extension Statement {
         let quoted = report.quoted(nameLocation)
         return String(quoted.dropFirst().dropLast())
     }
+}
+
+// MARK: - The syntax tree
+
+/// One directive as it was written.
+package struct Statement {
+    package var name: String
+    package var nameLocation: SourceLocation
+    package var arguments: [Argument]
+    /// What stands between its braces; nil where it ended with `;`.
+    package var body: [Statement]?
+    /// Its end is missing, or an argument of it is: already reported, and not to be judged further.
+    package var isBroken = false
+
+    /// Where the statement's last word ends.
+    package var end: SourceLocation { (arguments.last?.location ?? nameLocation).end }
+}
+
+/// One argument, its variables replaced.
+package struct Argument {
+    /// May be a secret: never part of a message.
+    package var text: String
+    package var location: SourceLocation
 }

@@ -1,7 +1,8 @@
 // The path of a route: its normal form, and what lies under what.
 //
-// Requests are matched after their paths are normalised, so a route written in any other form could never match and
-// is refused with the form that would. Percent-encodings are in capitals and stand only for what must be encoded.
+// Requests are matched after their paths are normalised, so a route written in any other form could never
+// match and is refused with the form that would. Percent-encodings are in capitals and stand only for what
+// must be encoded.
 
 import Primitives
 
@@ -21,9 +22,9 @@ package enum RoutePath {
     /// `/path` or `host/path`.
     package static func target(_ text: String) throws(ValueProblem) -> RouteTarget {
         guard let slash = text.firstIndex(of: "/") else {
-            let help =
-                text.contains(".") ? "for every path of a host: \(hint(text))/" : "write it as /\(hint(text))"
-            throw ValueProblem(reason: "is no path: it has no '/'", help: help)
+            throw ValueProblem(
+                reason: "is no path: it has no '/'",
+                help: "a route is /path or host/path, such as /login or files.example.com/")
         }
         let path = String(text[slash...])
         if slash == text.startIndex { return RouteTarget(host: nil, path: try normalPath(path)) }
@@ -47,7 +48,8 @@ package enum RoutePath {
         return try normalPath(text)
     }
 
-    /// Whether `path` is `prefix` or lies below it, on whole segments. A trailing slash of either does not matter.
+    /// Whether `path` is `prefix` or lies below it, on whole segments. A trailing slash of either does not
+    /// matter.
     package static func lies(_ path: String, under prefix: String) -> Bool {
         let prefix = prefix.hasSuffix("/") ? String(prefix.dropLast()) : prefix
         return path == prefix || path.hasPrefix(prefix + "/")
@@ -86,7 +88,8 @@ package enum RoutePath {
             throw notNormal("has a '%' without two hexadecimal digits", "a '%' itself is %25")
         }
         let byte = high << 4 | low
-        // RFC 3986 §2.3: "percent-encoded octets … should be decoded to their corresponding unreserved characters".
+        // RFC 3986 §2.3: "percent-encoded octets … should be decoded to their corresponding unreserved
+        // characters".
         if ASCII.unreserved.contains(byte) {
             throw notNormal("encodes a character needlessly", "write it as it is")
         }
@@ -110,11 +113,5 @@ package enum RoutePath {
             return address.contains(":") && IPLiteral.bytes(of: address) != nil
         }
         return AddressDecoding.isHostName(host) || IPLiteral.bytes(of: host)?.count == 4
-    }
-
-    /// What of a text may be repeated in a suggestion: words that could have been meant as a path or host.
-    private static func hint(_ text: String) -> String {
-        let isPlain = text.utf8.allSatisfy { ASCII.unreserved.contains($0) }
-        return isPlain && text.utf8.count <= 60 ? text : "…"
     }
 }

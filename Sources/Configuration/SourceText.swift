@@ -1,7 +1,9 @@
-// The text of one configuration file: turns a byte offset into a line and column, and quotes lines for people to read.
+// The text of one configuration file: turns a byte offset into a line and column, and quotes lines for people
+// to read.
 //
-// Owns which bytes are concealed: what the lexer took for a secret never leaves this file as text. Knows nothing of
-// directives. Columns count characters (Unicode scalars) from 1, so that they agree with what an editor shows.
+// Owns which bytes are concealed: what the lexer took for a secret never leaves this file as text. Knows
+// nothing of directives. Columns count characters (Unicode scalars) from 1, so that they agree with what an
+// editor shows.
 
 package import Primitives
 
@@ -83,7 +85,8 @@ package struct SourceText: Sendable {
         return (to < end ? text + "…" : text, caret + "^")
     }
 
-    /// The bytes of `range` as a message quotes them: without surrounding quotation marks, cut, secrets as dots.
+    /// The bytes of `range` as a message quotes them: without surrounding quotation marks, cut, secrets as
+    /// dots.
     package func quoted(_ range: ByteRange) -> String {
         var start = min(range.start, bytes.count)
         var end = min(range.end, bytes.count)

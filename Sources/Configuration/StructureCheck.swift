@@ -1,8 +1,8 @@
-// The statements of one block against the table: is each known, in its place, given once, of the right form, and
-// available?
+// The statements of one block against the table: is each known, in its place, given once, of the right form,
+// and available?
 //
-// What passes comes out as entries; what does not is reported here, once, and comes out as an attempt, so that the
-// validator does not also complain that it is missing. Values are not judged here.
+// What passes comes out as entries; what does not is reported here, once, and comes out as an attempt, so
+// that the validator does not also complain that it is missing. Values are not judged here.
 
 /// A statement with its row of the table: its form is right.
 package struct Entry {
@@ -116,14 +116,14 @@ package struct StructureCheck {
             report.error(
                 "'\(directive.name)' takes \(countText(count)), not \(statement.arguments.count)",
                 at: excess?.location ?? statement.nameLocation,
-                help: "its form is: \(directive.form) For example: \(directive.example)")
+                help: directive.formAndExample)
             return false
         }
         if (directive.opens != nil) == (statement.body != nil) { return true }
         report.error(
             directive.opens == nil
                 ? "'\(directive.name)' takes no block" : "'\(directive.name)' needs a block in braces",
-            at: statement.nameLocation, help: "its form is: \(directive.form)")
+            at: statement.nameLocation, help: directive.formAndExample)
         return false
     }
 

@@ -1,8 +1,10 @@
-// The syntax tree to a `GatewayConfiguration`: what each value means, and whether all of them make sense together.
+// The syntax tree to a `GatewayConfiguration`: what each value means, and whether all of them make sense
+// together.
 //
-// This file owns the main block, listeners and the public URL, and the verbs that the other parts share; the blocks
-// are in `ValidatorBlocks`, upstreams and routes in `ValidatorRoutes`. Every check that fails reports and goes on
-// with a default, so that one load finds everything; whether there was an error is the report's to say.
+// This file owns the main block, listeners and the public URL, and the verbs that the other parts share; the
+// blocks are in `ValidatorBlocks`, upstreams and routes in `ValidatorRoutes`. Every check that fails reports
+// and goes on with a default, so that one load finds everything; whether there was an error is the report's
+// to say.
 
 /// Reads the meaning of one tree.
 package struct Validator {

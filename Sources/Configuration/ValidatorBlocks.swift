@@ -88,7 +88,8 @@ extension Validator {
 extension Validator {
     /// The issuer that is given; the public URL takes its origin from it, and the other way round.
     func issuer(of main: CheckedBlock) -> String? {
-        // The block is checked, and its mistakes reported, in `accessToken`: here nothing may be reported twice.
+        // The block is checked, and its mistakes reported, in `accessToken`: here nothing may be reported
+        // twice.
         let statements = main.entry("access_token")?.statement.body ?? []
         let issuer = statements.first { $0.name == "issuer" && $0.arguments.count == 1 && !$0.isBroken }
         return issuer?.arguments.first?.text
@@ -164,13 +165,14 @@ extension Validator {
             let text = entry.arguments[index].text
             let kind = ["cookie=", "body="].first { text.hasPrefix($0) } ?? ""
             let isWrong = kind.isEmpty && entry.arguments.count > 1 || !given.insert(kind).inserted
+            if isWrong {
+                let help = "race_window 45s; or race_window cookie=30s body=60s;"
+                reportProblem(
+                    ValueProblem(reason: "does not fit here", help: help), with: entry.arguments[index])
+                return
+            }
             let decoded = value(of: entry, index) { text throws(ValueProblem) in
-                if isWrong {
-                    throw ValueProblem(
-                        reason: "does not fit here",
-                        help: "race_window 45s; or race_window cookie=30s body=60s;")
-                }
-                return try ValueDecoding.duration(String(text.dropFirst(kind.count)), in: 0...600_000)
+                try ValueDecoding.duration(String(text.dropFirst(kind.count)), in: 0...600_000)
             }
             guard let decoded else { continue }
             if kind != "body=" { token.cookieRaceWindowMilliseconds = decoded }

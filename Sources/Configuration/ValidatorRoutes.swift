@@ -1,7 +1,7 @@
 // The meaning of `upstream` and `route`, and what routes must not do to each other.
 //
-// A route names its upstream, so upstreams are read first. A name counts as known even where its block is faulty or
-// misspelt: that is one mistake and not two.
+// A route names its upstream, so upstreams are read first. A name counts as known even where its block is
+// faulty or misspelt: that is one mistake and not two.
 
 import Primitives
 

@@ -1,8 +1,8 @@
-// Text to values: durations, sizes, numbers, and lists of words. Every value has a unit, a range, and one spelling
-// of what it takes.
+// Text to values: durations, sizes, numbers, and lists of words. Every value has a unit, a range, and one
+// spelling of what it takes.
 //
-// A bare `30` is no duration and a bare `8192` no size: whoever reads a configuration should not have to look up
-// what the number counts. Arithmetic is checked, so no input overflows.
+// A bare `30` is no duration and a bare `8192` no size: whoever reads a configuration should not have to look
+// up what the number counts. Arithmetic is checked, so no input overflows.
 
 import Primitives
 
@@ -64,10 +64,11 @@ package enum ValueDecoding {
     /// One of a few words.
     package static func choice(_ text: String, of words: [String]) throws(ValueProblem) -> String {
         if words.contains(text) { return text }
-        let near = EditDistance.nearest(to: text, in: words).map { "did you mean '\($0)'? " } ?? ""
+        let near =
+            EditDistance.nearest(to: text, in: words).map { "did you mean '\($0)'? It is " } ?? "it is "
         throw ValueProblem(
             reason: "is not one of the values",
-            help: near + (words.count == 1 ? "it is " : "it is one of ") + words.joined(separator: ", "))
+            help: near + (words.count == 1 ? "" : "one of ") + words.joined(separator: ", "))
     }
 
     /// `on` or `off`.
@@ -101,7 +102,8 @@ package enum ValueDecoding {
         return "\(value / unit.factor)\(unit.name)"
     }
 
-    /// A number with one of `units` behind it. What does not fit 64 bits is as large as can be: out of any range.
+    /// A number with one of `units` behind it. What does not fit 64 bits is as large as can be: out of any
+    /// range.
     private static func quantity(_ text: String, units: [(name: String, factor: UInt64)]) -> UInt64? {
         guard let (value, rest) = leadingNumber(text), let unit = units.first(where: { $0.name == rest })
         else {
