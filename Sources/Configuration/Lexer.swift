@@ -40,6 +40,7 @@ package struct Lexer {
     private let report: DiagnosticReport
     private var offset = 0
     private var startsLine = true
+    private var startsStatement = true
     /// Words are secret until the statement ends.
     private var isConcealing = false
 
@@ -58,6 +59,7 @@ package struct Lexer {
         case UInt8(ascii: ";"), UInt8(ascii: "{"), UInt8(ascii: "}"):
             offset += 1
             startsLine = false
+            startsStatement = true
             let isOpening = bytes[start] == UInt8(ascii: "{")
             // `secret a;b;` was perhaps meant as one secret: only white space proves the end of it.
             if !isOpening, offset == bytes.count || isBlank(bytes[offset]) { isConcealing = false }
@@ -102,6 +104,7 @@ package struct Lexer {
         }
         word.location = location(from: start)
         noteSecrets(of: word)
+        startsStatement = false
         return word
     }
 
@@ -252,18 +255,21 @@ extension Lexer {
         let isReference = written.starts(with: "env:".utf8) || written.starts(with: "file:".utf8)
         if isConcealing, !isReference || word.isBroken {
             report.conceal(word.location)
-        } else if written.count <= 64, Self.announcesSecret(String(decoding: written, as: UTF8.self)) {
+        } else if announcesSecret(word, written) {
             isConcealing = true
         } else if Self.holdsSecret(written) {
             report.conceal(word.location)
         }
     }
 
-    /// Whether what follows `word` in its statement is a secret: `secret`, or what was meant to be it.
-    static func announcesSecret(_ word: String) -> Bool {
-        let word = word.lowercased()
-        if word.contains("secret") || word.contains("password") || word == "postgresql" { return true }
-        return EditDistance.between(word, "secret") <= 2 && !DirectiveTable.names.contains(word)
+    /// Whether what follows `word` in its statement is a secret: `secret`, or what was meant to be a name like it.
+    private func announcesSecret(_ word: Word, _ written: ArraySlice<UInt8>) -> Bool {
+        if written.elementsEqual("secret".utf8) || written.elementsEqual("postgresql".utf8) { return true }
+        // A name begins its statement; where a semicolon was forgotten it at least begins its line.
+        guard startsStatement || word.startsLine, written.count <= 64 else { return false }
+        let name = String(decoding: written, as: UTF8.self).lowercased()
+        if name.contains("secret") || name.contains("password") { return true }
+        return EditDistance.between(name, "secret") <= 2 && !DirectiveTable.names.contains(name)
     }
 
     /// `host=db password=…` and `http://user:password@host`.

@@ -100,6 +100,12 @@ struct SecretTests {
         #expect(!String(reflecting: loaded).contains("hunter2"))
     }
 
+    @Test("a path or name that speaks of secrets conceals nothing")
+    func notConcealed() {
+        let loaded = load(minimal("route /secret-plans/ { upstream nowhere; }"))
+        #expect(messages(loaded) == ["there is no upstream 'nowhere'"])
+    }
+
     @Test("a loaded configuration prints its secret as dots")
     func description() throws {
         let loaded = ConfigurationLoader.load(path: "gateway.conf", files: completeFiles())
