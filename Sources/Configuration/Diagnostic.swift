@@ -3,7 +3,7 @@
 //
 // `DiagnosticReport` collects the findings of one load, from every stage. It resolves places to lines only at
 // the end, when every secret in the files is known and concealed; a `Diagnostic` is finished text and holds
-// no file.
+// no file. `EditDistance` finds the word that was probably meant.
 
 import Primitives
 

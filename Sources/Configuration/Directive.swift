@@ -7,9 +7,10 @@
 
 /// A place that directives stand in.
 package enum Block: String, Sendable, CaseIterable {
-    case main, limits, logs, control, upstream, route
+    case main, limits, logs, control
     case accessToken = "access_token"
     case refreshToken = "refresh_token"
+    case upstream, route
 
     /// As in "stands in …".
     package var phrase: String { self == .main ? "the main block" : "'\(rawValue)'" }

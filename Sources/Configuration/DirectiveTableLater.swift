@@ -75,15 +75,15 @@ package enum DirectiveReference {
     }
 
     private static func facts(of row: Directive) -> String {
-        var facts: [String] = []
-        if let range = row.rangeText { facts.append("\(range)") }
-        if let value = row.defaultText { facts.append("default: \(value)") }
-        if row.defaultText == nil, row.opens == nil, row.argumentCount.upperBound > 0 {
+        var facts = ["stands in " + (row.blocks == Block.allCases ? "any block" : row.placeText)]
+        if row.mayRepeat { facts.append("may be repeated") }
+        if let range = row.rangeText { facts.append(range) }
+        if let value = row.defaultText {
+            facts.append("default: \(value)")
+        } else if row.opens == nil, row.argumentCount.upperBound > 0 {
             facts.append("example: \(row.example)")
         }
-        if row.mayRepeat { facts.append("may be repeated") }
-        facts.append("stands in " + (row.blocks == Block.allCases ? "any block" : row.placeText))
-        return facts.joined(separator: "; ") + "."
+        return facts.joined(separator: " · ")
     }
 
     private static func wrapped(_ names: [String]) -> [String] {

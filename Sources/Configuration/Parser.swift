@@ -3,7 +3,8 @@
 // Owns the recovery from mistakes of form, so that one mistake gives one diagnostic and the rest of the file
 // is still read, and the replacement of variables. Whether a directive exists is not asked here, with one
 // exception: how many arguments it takes tells a forgotten semicolon from an argument on the next line.
-// Nesting is bounded: the depth of recursion never depends on the input.
+// Nesting is bounded: the depth of recursion never depends on the input. An argument keeps its place beside its
+// text, because the text may come from the environment while diagnostics only ever quote the file.
 
 package struct Parser {
     /// Far more than the language needs.
@@ -190,7 +191,7 @@ package struct Statement {
     package var arguments: [Argument]
     /// What stands between its braces; nil where it ended with `;`.
     package var body: [Statement]?
-    /// Its end is missing, or an argument of it is: already reported, and not to be judged further.
+    /// A word of it is faulty: already reported, and not to be judged further.
     package var isBroken = false
 
     /// Where the statement's last word ends.

@@ -52,13 +52,12 @@ extension Validator {
                 "this upstream has no 'server'", at: opening.location,
                 help: "add: server http://127.0.0.1:9000;")
         }
-        let entries = block.entries("server")
-        for second in entries.dropFirst() {
+        for second in block.attempts.filter({ $0.name == "server" }).dropFirst() {
             report.error(
-                "several servers are not available yet", at: second.location,
+                "several servers are not available yet", at: second.statement.nameLocation,
                 help: "an upstream has one server; a later release balances between several")
         }
-        return entries.first.flatMap { value(of: $0, decode: Self.serverAddress) }
+        return block.entry("server").flatMap { value(of: $0, decode: Self.serverAddress) }
     }
 
     private static func serverAddress(_ text: String) throws(ValueProblem) -> ListenAddress {
