@@ -64,5 +64,6 @@ let package = Package(
         tests("PrimitivesTests", of: ["Primitives", "Support"]),
         tests("CryptoTests", of: ["Crypto", "Primitives"]),
         tests("JOSETests", of: ["JOSE", "Crypto", "Primitives"]),
+        tests("ConfigurationTests", of: ["Configuration", "Primitives"]),
     ]
 )

@@ -109,7 +109,8 @@ public struct JSONValue: Sendable {
     public var wholeNumber: Int64? {
         if let integer { return integer }
         guard kind == .number, let value = Double(String(decoding: raw, as: UTF8.self)) else { return nil }
-        return Int64(exactly: value.rounded(.towardZero))
+        // The conversion truncates by itself; 2^63 is the first value that does not fit.
+        return abs(value) < 0x1p63 ? Int64(value) : nil
     }
 
     /// `true` or `false`; nil for anything else.

@@ -1,0 +1,199 @@
+// Whole loads: the sample with every directive, defaults, includes, variables and secrets.
+
+import Configuration
+import Testing
+
+@Suite("Loading a configuration")
+struct ConfigurationLoaderTests {
+    @Test("a configuration with every available directive loads without diagnostics and means what it says")
+    func completeSampleLoads() throws {
+        let loaded = ConfigurationLoader.load(path: "gateway.conf", files: completeFiles())
+        #expect(loaded.diagnostics.map(\.rendered) == [])
+        let configuration = try #require(loaded.configuration)
+
+        var expected = GatewayConfiguration()
+        expected.listeners = [
+            ListenAddress(host: "0.0.0.0", port: 8080), ListenAddress(host: "::1", port: 8080),
+        ]
+        expected.workers = 4
+        expected.stateDirectory = "/srv/auth gateway"
+        expected.publicURL = PublicURL(scheme: .https, authority: "api.example.com")
+        expected.limits.requestHeaderBytes = 16_384
+        expected.limits.headerCount = 50
+        expected.limits.requestBodyBytes = 1 << 30
+        expected.limits.connections = 1_000
+        expected.limits.connectionsPerAddress = 10
+        expected.limits.headerTimeoutMilliseconds = 500
+        expected.limits.bodyTimeoutMilliseconds = 60_000
+        expected.limits.idleTimeoutMilliseconds = 120_000
+        expected.logs.access = .file("logs/access.log")
+        expected.logs.accessFormat = .combined
+        expected.logs.audit = .stderr
+        expected.logs.level = .debug
+        expected.control = ControlConfiguration(
+            address: ListenAddress(host: "10.0.0.1", port: 9901), secret: SecretText(sampleSecret))
+        expected.accessToken.issuer = "https://login.example.com/tenant"
+        expected.accessToken.audience = "shop"
+        expected.accessToken.lifetimeMilliseconds = 300_000
+        expected.accessToken.leewayMilliseconds = 10_000
+        expected.refreshToken.path = "/auth/refresh"
+        expected.refreshToken.idleLifetimeMilliseconds = 43_200_000
+        expected.refreshToken.maxLifetimeMilliseconds = 2_592_000_000
+        expected.refreshToken.cookieRaceWindowMilliseconds = 10_000
+        expected.refreshToken.bodyRaceWindowMilliseconds = 20_000
+        expected.refreshToken.delivery = .cookie
+        expected.upstreams = completeUpstreams()
+        expected.routes = completeRoutes()
+        #expect(configuration == expected)
+    }
+
+    private func completeUpstreams() -> [UpstreamConfiguration] {
+        var api = UpstreamConfiguration(name: "api", server: ListenAddress(host: "127.0.0.1", port: 9000))
+        api.connectTimeoutMilliseconds = 250
+        api.responseTimeoutMilliseconds = 5_000
+        api.keepaliveConnections = 16
+        return [api, UpstreamConfiguration(name: "files", server: ListenAddress(host: "::1", port: 9001))]
+    }
+
+    private func completeRoutes() -> [RouteConfiguration] {
+        var login = RouteConfiguration(host: nil, path: "/login", isExact: false, upstream: 0)
+        login.access = .anonymous
+        login.isLogin = true
+        var account = RouteConfiguration(host: nil, path: "/account/", isExact: false, upstream: 0)
+        account.isSessionControl = true
+        account.access = .optional
+        var ping = RouteConfiguration(host: nil, path: "/ping", isExact: true, upstream: 0)
+        ping.access = .anonymous
+        var files = RouteConfiguration(host: "files.example.com", path: "/", isExact: false, upstream: 1)
+        files.requestBodyBytes = 2 << 30
+        files.requiredScopes = ["files:read", "files:write"]
+        files.requiredClaims = [
+            ClaimRequirement(name: "role", values: ["admin", "owner"]),
+            ClaimRequirement(name: "tenant", values: ["acme"]),
+        ]
+        files.identityFields = [
+            IdentityField(fieldName: "X-Auth-Role", claim: "role"),
+            IdentityField(fieldName: "X-Auth-Tenant", claim: "tenant"),
+        ]
+        return [
+            login, account, ping, files,
+            RouteConfiguration(host: nil, path: "/", isExact: false, upstream: 0),
+        ]
+    }
+
+    @Test("every default in the table is the default of the model")
+    func defaultsAgree() throws {
+        var text = minimal()
+        for block in Block.allCases {
+            let rows = DirectiveTable.rows.filter { $0.blocks == [block] && $0.availability == .now }
+            let defaults = rows.compactMap { row in row.defaultText.map { "\(row.name) \($0);" } }
+                .joined(separator: " ")
+            switch block {
+            case .main: text += defaults
+            case .accessToken: text = text.replacing("audience shop;", with: defaults)
+            case .upstream:
+                text = text.replacing("http://127.0.0.1:9000;", with: "http://127.0.0.1:9000; \(defaults)")
+            case .route: text = text.replacing("upstream api; ", with: "upstream api; \(defaults)")
+            case .limits, .logs, .refreshToken: text += "\n\(block.rawValue) { \(defaults) }"
+            case .control: break
+            }
+        }
+        let explicit = load(text)
+        #expect(explicit.diagnostics.map(\.rendered) == [])
+        var plain = try #require(load(minimal()).configuration)
+        plain.accessToken.audience = "api"
+        #expect(explicit.configuration == plain)
+    }
+
+    @Test("issuer and public URL default from each other")
+    func issuerAndPublicURL() throws {
+        let withURL = try #require(load(minimal()).configuration)
+        #expect(withURL.accessToken.issuer == "http://localhost:8080")
+
+        let issuer = "issuer https://login.example.com:8443/realm;"
+        let withIssuer = load(
+            minimal(access: issuer).replacing("public_url http://localhost:8080;", with: ""))
+        #expect(withIssuer.diagnostics == [])
+        #expect(withIssuer.configuration?.publicURL.origin == "https://login.example.com:8443")
+        #expect(withIssuer.configuration?.accessToken.issuer == "https://login.example.com:8443/realm")
+
+        let withNeither = load(minimal().replacing("public_url http://localhost:8080;", with: ""))
+        #expect(withNeither.configuration?.publicURL.origin == "http://localhost:8080")
+        #expect(withNeither.diagnostics.map(\.severity) == [.warning])
+    }
+
+    @Test("a main file that cannot be read is one error")
+    func missingMainFile() {
+        let loaded = ConfigurationLoader.load(path: "gateway.conf", files: MemoryFiles())
+        #expect(
+            loaded.diagnostics.map(\.rendered) == [
+                "gateway.conf:1:1: error: 'gateway.conf' cannot be read: No such file or directory"
+            ])
+    }
+
+    @Test("bytes that are not UTF-8 are one error at their place, in comments too")
+    func invalidUTF8() {
+        var bytes = Array("listen 127.0.0.1:80;\n# caf".utf8)
+        bytes += [0xE9, 0x0A]
+        let loaded = load(bytes)
+        #expect(messages(loaded) == ["this is not UTF-8 text"])
+        #expect(loaded.diagnostics.first?.line == 2)
+        #expect(loaded.diagnostics.first?.column == 6)
+    }
+
+    @Test("a file of nothing but mistakes ends in a bounded list")
+    func boundedDiagnostics() {
+        let loaded = load(String(repeating: ";", count: 10_000))
+        #expect(loaded.diagnostics.count == DiagnosticReport.diagnosticsMax + 1)
+        #expect(loaded.configuration == nil)
+    }
+
+    @Test("a file above the size limit is refused and its largest neighbour is read")
+    func fileSize() {
+        let good = minimal()
+        let filler = String(repeating: "#", count: (1 << 20) - good.utf8.count)
+        #expect(load(good + filler).configuration != nil)
+        #expect(messages(load(good + filler + "#")) == ["'gateway.conf' is too large for a configuration"])
+    }
+
+    @Test("blocks nested without end are an error and cost no stack")
+    func deepNesting() {
+        let loaded = load(minimal(String(repeating: "a {", count: 200_000)))
+        #expect(messages(loaded).contains("blocks are nested too deeply"))
+    }
+
+    @Test("includes are read in the order of their names, relative to the file that includes")
+    func includeOrder() throws {
+        var files = MemoryFiles([
+            "/etc/gw/gateway.conf": minimal("include d/*.conf;"),
+            "/etc/gw/d/b.conf": "route /b { upstream api; }",
+            "/etc/gw/d/a.conf": "include x/one;",
+            "/etc/gw/d/x/one": "route /one { upstream api; include in; }",
+            "/etc/gw/d/x/in": "access optional;",
+            "/etc/gw/d/c.txt": "nonsense",
+        ])
+        let loaded = ConfigurationLoader.load(path: "/etc/gw/gateway.conf", files: files)
+        #expect(loaded.diagnostics.map(\.rendered) == [])
+        let routes = try #require(loaded.configuration).routes
+        #expect(routes.map(\.path) == ["/", "/one", "/b"])
+        #expect(routes.map(\.access) == [.required, .optional, .required])
+
+        files.files["/etc/gw/d/b.conf"] = Array("include ../gateway.conf;".utf8)
+        let cyclic = ConfigurationLoader.load(path: "/etc/gw/gateway.conf", files: files)
+        #expect(messages(cyclic) == ["'../gateway.conf' includes itself"])
+        #expect(cyclic.diagnostics.first?.file == "/etc/gw/d/b.conf")
+    }
+
+    @Test("files that include each other many times over end in an error, not in a long wait")
+    func includeExplosion() {
+        var files = MemoryFiles(["gateway.conf": minimal("include 0;")])
+        for level in 0..<8 {
+            let next = String(repeating: "include \(level + 1);\n", count: 10)
+            files.files["\(level)"] = Array(next.utf8)
+        }
+        files.files["8"] = []
+        let loaded = ConfigurationLoader.load(path: "gateway.conf", files: files)
+        #expect(loaded.configuration == nil)
+        #expect(!loaded.diagnostics.isEmpty)
+    }
+}

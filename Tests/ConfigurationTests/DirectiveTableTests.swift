@@ -1,0 +1,68 @@
+// The table: complete, consistent, and the source of the reference that help prints.
+
+import Configuration
+import Testing
+
+@Suite("The directive table")
+struct DirectiveTableTests {
+    @Test("a name has one row in a block, and every row a sentence")
+    func rowsAreDistinct() {
+        var seen: Set<String> = []
+        for row in DirectiveTable.rows {
+            #expect(row.summary.hasSuffix("."))
+            for block in row.blocks {
+                #expect(seen.insert("\(row.name) in \(block)").inserted, "\(row.name)")
+            }
+        }
+    }
+
+    @Test("the reference names every available directive with its form and sentence, and every later one")
+    func reference() {
+        let text = DirectiveReference.text
+        for row in DirectiveTable.rows {
+            #expect(text.contains(row.availability == .now ? row.form : row.name))
+            if row.availability == .now { #expect(text.contains(row.summary)) }
+        }
+        #expect(text.split(separator: "\n").allSatisfy { $0.count <= 120 })
+    }
+
+    @Test("each directive that comes later is called so where it will stand")
+    func laterDirectives() {
+        for row in DirectiveTable.rows where row.availability == .later {
+            let statement = "\(row.name) some { thing 1; } "
+            let loaded =
+                switch row.blocks.first {
+                case .accessToken: load(minimal(access: statement))
+                case .refreshToken: load(minimal("refresh_token { \(statement) }"))
+                case .upstream: load(minimal("upstream other { server http://127.0.0.1:1; \(statement) }"))
+                case .route: load(minimal(route: statement))
+                default: load(minimal(statement))
+                }
+            #expect(messages(loaded) == ["'\(row.name)' is not available yet"])
+        }
+    }
+
+    @Test(
+        "each option and value that comes later is called so",
+        arguments: [
+            ("listen 0.0.0.0:1 tls;", "tls"), ("listen 0.0.0.0:1 proxy_protocol;", "proxy_protocol"),
+            ("listen 0.0.0.0:1 redirect_to_https;", "redirect_to_https"),
+            ("listen unix:/run/x.sock;", "unix:"),
+            ("control { listen unix:/run/x.sock; }", "unix:"),
+            ("sessions postgresql \"host=db\";", "postgresql"),
+            ("refresh_token { format jwt; }", "jwt"),
+            ("upstream b { server https://127.0.0.1:1; }", "https://"),
+            ("upstream b { server unix:/run/x.sock; }", "unix:"),
+            ("upstream b { server http://127.0.0.1:1 weight=2; }", "weight="),
+        ])
+    func laterValues(text: String, word: String) {
+        #expect(messages(load(minimal(text))) == ["'\(word)' is not available yet"])
+    }
+
+    @Test("each algorithm but ES256 comes later", arguments: ["HS256", "RS512", "PS384", "ES384", "EdDSA"])
+    func laterAlgorithms(name: String) {
+        #expect(messages(load(minimal(access: "algorithm \(name);"))) == ["'\(name)' is not available yet"])
+        #expect(load(minimal(access: "algorithm ES256;")).configuration != nil)
+        #expect(messages(load(minimal(access: "algorithm none;"))) == ["'none' is not one of the values"])
+    }
+}

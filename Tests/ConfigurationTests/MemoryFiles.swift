@@ -1,0 +1,124 @@
+// Files and an environment in memory for the tests of Configuration, and configurations that are good.
+//
+// Globs know one `*`, which is all that the tests need.
+
+import Configuration
+
+struct MemoryFiles: ConfigurationFiles {
+    var files: [String: [UInt8]] = [:]
+    var environment: [String: String] = [:]
+
+    init(_ files: [String: String] = [:], environment: [String: String] = [:]) {
+        self.files = files.mapValues { Array($0.utf8) }
+        self.environment = environment
+    }
+
+    func read(_ path: String) -> Result<[UInt8], ConfigurationFileProblem> {
+        guard let bytes = files[path] else {
+            return .failure(ConfigurationFileProblem(reason: "No such file or directory"))
+        }
+        return .success(bytes)
+    }
+
+    func paths(matching glob: String) -> [String] {
+        let parts = glob.split(separator: "*", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2 else { return files[glob] == nil ? [] : [glob] }
+        // Unsorted on purpose: the loader sorts.
+        return files.keys.filter { $0.hasPrefix(parts[0]) && $0.hasSuffix(parts[1]) }.sorted(by: >)
+    }
+
+    func environmentValue(_ name: String) -> String? { environment[name] }
+}
+
+/// Loads one file of text.
+func load(_ text: String, environment: [String: String] = [:]) -> LoadedConfiguration {
+    load(Array(text.utf8), environment: environment)
+}
+
+func load(_ bytes: [UInt8], environment: [String: String] = [:]) -> LoadedConfiguration {
+    var files = MemoryFiles(environment: environment)
+    files.files["gateway.conf"] = bytes
+    return ConfigurationLoader.load(path: "gateway.conf", files: files)
+}
+
+/// The messages of a load, without places and help.
+func messages(_ loaded: LoadedConfiguration) -> [String] { loaded.diagnostics.map(\.message) }
+
+/// A good configuration with `extra` at its end.
+func minimal(_ extra: String = "", route: String = "", access: String = "") -> String {
+    """
+    listen 127.0.0.1:8080;
+    public_url http://localhost:8080;
+    access_token { audience shop; \(access) }
+    upstream api { server http://127.0.0.1:9000; }
+    route / { upstream api; \(route) }
+    \(extra)
+    """
+}
+
+/// Every directive that is available, none at its default.
+let completeSample = """
+    # Every directive there is.
+    listen 0.0.0.0:8080;
+    listen [::1]:8080;
+    workers 4;
+    state_directory "/srv/auth gateway";
+    public_url HTTPS://Api.Example.com:443;
+    sessions sqlite;
+
+    limits {
+        request_header 16k;  header_count 50;  request_body 1g;
+        connections 1000;    connections_per_address 10;
+        header_timeout 500ms;  body_timeout 1m;  idle_timeout 2m;
+    }
+
+    logs { access logs/access.log combined; audit stderr; level debug; }
+
+    control {
+        listen 10.0.0.1:9901;
+        secret env:CONTROL_SECRET;
+    }
+
+    access_token {
+        issuer https://login.example.com/tenant;  audience shop;  algorithm ES256;
+        lifetime 5m;  leeway 10s;
+    }
+
+    refresh_token {
+        path /auth/refresh;
+        idle_lifetime 12h;  max_lifetime 30d;  race_window cookie=10s body=20s;
+        format opaque;  delivery cookie;
+    }
+
+    upstream api {
+        server http://127.0.0.1:9000;
+        connect_timeout 250ms;  response_timeout 5s;  keepalive 16;
+    }
+    upstream files { server http://[::1]:9001; }
+
+    include conf.d/*.conf;
+
+    route / { upstream api; }
+    """
+
+let completeSampleIncluded = """
+    route /login { upstream api; access anonymous; login; }
+    route /account/ { upstream api; session_control; access optional; }
+    route = /ping { upstream api; access anonymous; }
+    route Files.example.com/ {
+        upstream files; request_body 2g;
+        require scope files:read files:write;
+        require claim role admin owner;
+        require claim tenant "${TENANT:-acme}";
+        identity_header X-Auth-Role claim role;
+        identity_header X-Auth-Tenant claim tenant;
+    }
+    """
+
+let sampleSecret = "correct-horse-battery-staple"
+
+func completeFiles() -> MemoryFiles {
+    MemoryFiles(
+        ["gateway.conf": completeSample, "conf.d/routes.conf": completeSampleIncluded],
+        environment: ["CONTROL_SECRET": sampleSecret])
+}
