@@ -20,13 +20,14 @@ open class EventTarget {
     /// When `deadlinePassed` is due; `.never` for no deadline.
     package fileprivate(set) final var deadline = MonotonicInstant.never
 
-    package init() {}
+    /// A target that no loop knows yet.
+    public init() {}
 
     /// The descriptor is ready.
-    package func becameReady(_ readiness: Readiness) {}
+    open func becameReady(_ readiness: Readiness) {}
 
     /// The deadline has passed; it is `.never` again.
-    package func deadlinePassed() {}
+    open func deadlinePassed() {}
 
     /// Whether the loop knows the target.
     package final var isRegistered: Bool { rawDescriptor >= 0 }

@@ -8,14 +8,19 @@ import CLinux
 import Glibc
 
 /// What a descriptor is ready for, or is watched for.
-package struct Readiness: OptionSet, Sendable {
-    package let rawValue: UInt32
-    package init(rawValue: UInt32) { self.rawValue = rawValue }
+public struct Readiness: OptionSet, Sendable {
+    /// The bits of epoll.
+    public let rawValue: UInt32
 
-    package static let readable = Readiness(rawValue: EPOLLIN.rawValue)
-    package static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
+    /// The readiness with these bits.
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Bytes have arrived, or the peer has closed its side.
+    public static let readable = Readiness(rawValue: EPOLLIN.rawValue)
+    /// Bytes can be sent, or connecting has been decided.
+    public static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
     /// Both directions are closed, or the connection is broken. Always watched.
-    package static let broken = Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
+    public static let broken = Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
 }
 
 /// An epoll set and the events of its last wait.

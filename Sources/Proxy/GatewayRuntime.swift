@@ -4,7 +4,7 @@
 package import Configuration
 import HTTP
 package import JOSE
-package import Network
+import Network
 package import Observability
 import Primitives
 package import Sessions

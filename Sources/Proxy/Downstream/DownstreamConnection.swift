@@ -4,6 +4,7 @@
 // Owned by: one shard. Invariant: between two events, everything that could be done without waiting has been done,
 // and the watched readiness says exactly what is waited for.
 
+import Configuration
 import HTTP
 import Network
 import Observability
@@ -223,7 +224,6 @@ final class DownstreamConnection: EventTarget {
     /// The exchange is over and its answer has left: it is logged, and the connection goes on or closes.
     private func finish() {
         logExchange()
-        shard.exchangeEnded()
         if !exchange.isPersistent || shard.isDraining {
             // Closing over unread bytes would send a reset, which can overtake the answer.
             if exchange.requestIsComplete && input.isEmpty {

@@ -1,6 +1,9 @@
 // Requests coming in: which of the gateway's doors a request takes, and the way of its body upstream or into an
 // endpoint's hands.
 
+import Configuration
+import Observability
+import JOSE
 import HTTP
 import Network
 import Primitives
@@ -76,13 +79,17 @@ extension DownstreamConnection {
             refuse(.bodyTooLarge)
             return
         }
+        RequestWriting.prepare(self)
         exchange.phase = .relaying
         shard.pool(route.configuration.upstream).assign(to: self)
     }
 
     /// Lends the path in its normal form.
     func withPath<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
-        if exchange.usesNormalPath { return body(exchange.normalPath.span) }
+        if exchange.usesNormalPath {
+            let path = exchange.normalPath
+            return body(path.span)
+        }
         return head.block.withBytes { bytes in body(bytes.extracting(head.path.offsets)) }
     }
 

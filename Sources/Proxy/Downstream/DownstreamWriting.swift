@@ -1,5 +1,6 @@
 // Answers going out: the gateway's own, and the way of an upstream's response to the client.
 
+import Observability
 import HTTP
 import Network
 import Primitives

@@ -67,6 +67,8 @@ final class Exchange {
     /// The path in normal form, where it differs from the one that was sent.
     var normalPath: [UInt8] = []
     var usesNormalPath = false
+    /// Cookie values of the request that had ours in them, without ours.
+    var keptCookies: [[UInt8]] = []
     var entry = AccessEntry()
 
     /// Begins the next exchange.
@@ -85,6 +87,7 @@ final class Exchange {
         isPersistent = true
         wasRetried = false
         usesNormalPath = false
+        if !keptCookies.isEmpty { keptCookies.removeAll() }
         entry = AccessEntry()
         entry.client = client
     }

@@ -52,7 +52,7 @@ enum GateRefusal: Equatable {
     var explanation: String {
         switch self {
         case .noCredential: "This resource needs an access token"
-        case .token(let rejection): rejection.explanation
+        case .token(let rejection): rejection.explanation.description
         case .ambiguousCredential: "The request carries more than one Authorization field"
         case .misplacedRefreshToken: "A refresh token is accepted by the refresh endpoint only"
         case .crossOrigin: "A request with cookies that changes state must come from the same origin"

@@ -5,8 +5,8 @@
 
 import Crypto
 import JOSE
-package import Primitives
-package import Sessions
+import Primitives
+import Sessions
 
 /// Checks access tokens for one shard.
 package final class Gatekeeper {

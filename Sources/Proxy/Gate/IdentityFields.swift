@@ -16,20 +16,21 @@ enum IdentityFields {
     }
 
     /// Removes our credentials: our own token is for the gateway, and our cookies are nobody else's.
+    ///
+    /// - Returns: the values of Cookie fields that had ours in them, without ours.
     static func stripCredentials(
-        _ block: inout HeaderBlock, bearerWasOurs: Bool, names: CookieNames, to output: inout ByteBuffer
-    ) {
+        _ block: inout HeaderBlock, bearerWasOurs: Bool, names: CookieNames
+    ) -> [[UInt8]] {
         if bearerWasOurs { block.remove(FieldNameSet([.authorization])) }
-        if block.first(.cookie) == nil { return }
+        if block.first(.cookie) == nil { return [] }
+        var keptCookies: [[UInt8]] = []
         for index in block.fields.indices where block.fields[index].known == .cookie {
             let range = block.fields[index].value
             guard let kept = block.withBytes({ CookieFields.withoutOurs($0, range, names) }) else { continue }
             block.remove(at: index)
-            if kept.isEmpty { continue }
-            output.append("Cookie: ")
-            output.append(kept)
-            output.append("\r\n")
+            if !kept.isEmpty { keptCookies.append(kept) }
         }
+        return keptCookies
     }
 
     /// Writes the identity of a verified token. Its values are known to hold no control byte.
