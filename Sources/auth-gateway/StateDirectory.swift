@@ -33,7 +33,7 @@ struct StateDirectory {
         let pem = try existing(path)
         let key: SigningKey
         do throws(JOSEError) {
-            key = try pem.map { (pem) throws(JOSEError) in try SigningKey(pem: pem) } ?? SigningKey.generate()
+            if let pem { key = try SigningKey(pem: pem) } else { key = try SigningKey.generate() }
         } catch {
             throw Problem(reason: "\(path) is no private key that can sign ES256")
         }
