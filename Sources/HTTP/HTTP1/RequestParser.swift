@@ -127,7 +127,7 @@ package enum RequestParser {
         for scheme: StaticString in ["http://", "https://"] {
             let end = target.start + scheme.utf8CodeUnitCount
             if end <= target.end,
-                ASCII.equalsIgnoringCase(bytes.extracting(target.start..<end), lowercase: scheme)
+                bytes.extracting(target.start..<end).equalsIgnoringCase(scheme)
             {
                 return end
             }
@@ -165,7 +165,7 @@ package enum RequestParser {
         guard let index = head.block.first(.expect) else { return }
         let value = head.block.fields[index].value
         guard head.block.count(of: .expect) == 1,
-            ASCII.equalsIgnoringCase(bytes.extracting(value.offsets), lowercase: "100-continue")
+            bytes.extracting(value.offsets).equalsIgnoringCase("100-continue")
         else { throw .expectation }
         // "A server MAY omit sending a 100 response if ... there is no content": nothing will be waited for.
         head.expectsContinue = head.version == .http11 && head.framing != .none && head.framing != .length(0)
@@ -180,19 +180,15 @@ enum VersionParser {
 
     /// nil: the bytes are not all there yet.
     static func parse(_ bytes: Span<UInt8>, at start: Int) throws(ProtocolViolation) -> Version? {
-        let text: StaticString = "HTTP/1."
-        var index = start
-        for expected in text.description.utf8 {
-            guard index < bytes.count else { return nil }
-            if bytes[index] != expected {
-                // `HTTP/2.0`: well-formed, and not ours to speak.
-                if index == start + 5 && ASCII.isDigit(bytes[index]) { throw .versionUnsupported }
-                throw .version
+        if start + byteCount > bytes.count { return nil }
+        if !bytes.extracting(start..<start + 7).equals("HTTP/1.") {
+            // `HTTP/2.0`: well-formed, and not ours to speak.
+            if bytes.extracting(start..<start + 5).equals("HTTP/"), ASCII.isDigit(bytes[start + 5]) {
+                throw .versionUnsupported
             }
-            index += 1
+            throw .version
         }
-        guard index < bytes.count else { return nil }
-        switch bytes[index] {
+        switch bytes[start + 7] {
         case UInt8(ascii: "1"): return .http11
         case UInt8(ascii: "0"): return .http10
         case UInt8(ascii: "2")...UInt8(ascii: "9"): throw .versionUnsupported

@@ -1,9 +1,9 @@
 // A client's connection: it reads requests, has each answered, and writes the answers in order. This file is its life:
 // events, deadlines, the pump that moves whatever can move, and its end.
 //
-// Owned by: one shard. Invariant: between two events, everything that could be done without waiting has been done,
-// and the watched readiness says exactly what is waited for.
+// Owned by: one shard. Invariant: between two events, everything that could be done without waiting has been done.
 
+import JOSE
 import Configuration
 import HTTP
 import Network
@@ -13,12 +13,12 @@ import Sessions
 
 /// A connection from a client.
 final class DownstreamConnection: EventTarget {
-    unowned let shard: Shard
+    let shard: Shard
     let role: ListenerRole
     let peer: SocketAddress
     /// The client's address as logs and X-Forwarded-For write it.
     let clientText: [UInt8]
-    let transport: Transport
+    var transport: Transport
     var input = ByteBuffer()
     var output = ByteBuffer()
     var head = RequestHead()
@@ -44,7 +44,7 @@ final class DownstreamConnection: EventTarget {
     /// Starts listening to the client.
     func open() {
         do throws(SystemError) {
-            try shard.loop.add(self, transport, .readable)
+            try shard.loop.add(self, transport)
             shard.loop.setDeadline(self, milliseconds: shard.limits.idleTimeoutMilliseconds)
         } catch {
             shard.runtime.services.log.warning("a connection could not be watched: \(error)")
@@ -55,12 +55,12 @@ final class DownstreamConnection: EventTarget {
     // MARK: - Events
 
     override func becameReady(_ readiness: Readiness) {
+        transport.note(readiness)
         if !readiness.isDisjoint(with: .broken) {
             abort(.clientClosed)
             return
         }
-        if readiness.contains(.readable) { receive() }
-        if !isClosed { pump() }
+        pump()
     }
 
     override func deadlinePassed() {
@@ -81,13 +81,20 @@ final class DownstreamConnection: EventTarget {
         if !isClosed { pump() }
     }
 
-    private func receive() {
+    /// Reads what has arrived, where there is room; false when nothing came of it.
+    func receive() -> Bool {
+        if !transport.mayReceive || hasEnded { return false }
         shard.buffers.supply(&input)
-        if input.freeCount == 0 { return }
+        if input.freeCount == 0 { return false }
         switch transport.receive(into: &input) {
-        case .bytes, .wouldBlock: break
-        case .ended: hasEnded = true
-        case .failed: abort(.clientClosed)
+        case .bytes: return true
+        case .wouldBlock: return false
+        case .ended:
+            hasEnded = true
+            return true
+        case .failed:
+            abort(.clientClosed)
+            return false
         }
     }
 
@@ -103,7 +110,7 @@ final class DownstreamConnection: EventTarget {
         repeat {
             mustPump = false
             while !isClosed && step() {}
-            if !isClosed && !output.isEmpty { flush() }
+            if !isClosed { flush() }
         } while mustPump && !isClosed
         isPumping = false
         if !isClosed { settle() }
@@ -115,7 +122,7 @@ final class DownstreamConnection: EventTarget {
         case .idle:
             if input.isEmpty {
                 if hasEnded { close() }
-                return false
+                return receive()
             }
             return parseHead()
         case .collecting: return collectBody()
@@ -124,7 +131,7 @@ final class DownstreamConnection: EventTarget {
             return exchange.phase != .relaying
         case .awaitingReply: return false
         case .flushing:
-            if !output.isEmpty { flush() }
+            flush()
             if isClosed || !output.isEmpty { return false }
             finish()
             return true
@@ -132,23 +139,17 @@ final class DownstreamConnection: EventTarget {
             lingered += input.count
             input.removeAll()
             if hasEnded || lingered > Self.lingerBytesMax { close() }
-            return false
+            return !isClosed && receive()
         }
     }
 
-    /// Sets what is waited for, and until when.
+    /// Sets until when whatever is waited for must come.
     private func settle() {
-        let phase = exchange.phase
-        var interest: Readiness = []
-        // Level-triggered: what cannot be taken now must not be watched, or it would wake us for nothing.
-        if !hasEnded && (!input.hasBlock || input.freeCount > 0) { interest.insert(.readable) }
-        if !output.isEmpty { interest.insert(.writable) }
-        shard.loop.watch(self, interest)
         if !output.isEmpty {
             shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
             return
         }
-        switch phase {
+        switch exchange.phase {
         case .idle:
             if headIsPartial { return }
             shard.buffers.reclaim(&input)
@@ -184,7 +185,7 @@ final class DownstreamConnection: EventTarget {
             guard case .complete(let count) = result else { return awaitHead() }
             input.consume(count)
             headIsPartial = false
-            exchange.begin(microseconds: Clock.microseconds, client: clientText)
+            exchange.begin(microseconds: Clock.microseconds)
             exchange.isPersistent = head.isPersistent && !shard.isDraining
             dispatchRequest()
         } catch {
@@ -196,6 +197,7 @@ final class DownstreamConnection: EventTarget {
 
     private func awaitHead() -> Bool {
         if hasEnded {
+            // RFC 9112 §8: the client gave up in mid-head; there is nobody to answer.
             close()
             return false
         }
@@ -205,15 +207,15 @@ final class DownstreamConnection: EventTarget {
             shard.loop.setDeadline(self, milliseconds: shard.limits.headerTimeoutMilliseconds)
         }
         // The parsers refuse a head that is too large, so this growth is bounded by their limit.
-        if input.freeCount == 0 { input.reserve(input.capacity) }
-        return false
+        if input.freeCount == 0 { input.reserve(input.count + 1) }
+        return receive()
     }
 
     /// An exchange for a request that could not be read: so that it is answered and logged like any other.
     private func beginBrokenExchange() {
         head.reset()
         headIsPartial = false
-        exchange.begin(microseconds: Clock.microseconds, client: clientText)
+        exchange.begin(microseconds: Clock.microseconds)
         exchange.isPersistent = false
         // Where the next request would begin is unknown.
         exchange.requestIsComplete = false
@@ -249,8 +251,8 @@ final class DownstreamConnection: EventTarget {
         switch exchange.phase {
         case .idle, .lingering: break
         default:
-            if exchange.entry.status == 0 { exchange.entry.status = 499 }
-            exchange.entry.reason = error.word
+            if exchange.status == 0 { exchange.status = 499 }
+            exchange.reason = error.word
             releaseUpstream()
             logExchange()
         }
@@ -273,8 +275,23 @@ final class DownstreamConnection: EventTarget {
     }
 
     private func logExchange() {
-        exchange.entry.durationMicroseconds = Clock.microseconds - exchange.startedMicroseconds
-        shard.log(exchange.entry, head)
+        if !shard.logsAccess { return }
+        var entry = AccessEntry()
+        entry.client = clientText
+        entry.status = exchange.status
+        entry.responseBytes = exchange.responseBytes
+        entry.durationMicroseconds = Clock.microseconds - exchange.startedMicroseconds
+        entry.reason = exchange.reason
+        if let route = exchange.route {
+            entry.route = route.label
+            if exchange.wasForwarded { entry.upstream = shard.pool(route.configuration.upstream).target.label }
+        }
+        if let token = exchange.token {
+            entry.subject = token.subjectBytes
+            entry.session = token.sessionText
+        }
+        if let session = exchange.loggedSession { (entry.subject, entry.session) = session }
+        shard.log(entry, head)
     }
 
     private static let lingerMilliseconds: Int64 = 2_000

@@ -50,21 +50,17 @@ extension DownstreamConnection {
             return
         }
         exchange.route = route
-        exchange.entry.route = route.label
         exchange.requestBytesMax = route.requestBodyBytesMax
         switch AccessRule.admit(
-            head, route: route, gatekeeper: shard.gatekeeper, runtime: runtime, now: shard.wallTime)
+            head, route: route, gatekeeper: shard.gatekeeper, memo: &exchange.memo, runtime: runtime,
+            now: shard.wallTime)
         {
         case .refused(let refusal):
             if refusal == .misplacedRefreshToken { auditMisplacedToken() }
-            exchange.entry.reason = refusal.code
+            exchange.reason = refusal.code
             respond(.refusal(refusal))
         case .admitted(let token):
             exchange.token = token
-            if let token {
-                exchange.entry.subject = token.subjectBytes
-                exchange.entry.session = token.sessionText
-            }
             forward(route)
         }
     }
@@ -81,6 +77,7 @@ extension DownstreamConnection {
         }
         RequestWriting.prepare(self)
         exchange.phase = .relaying
+        exchange.wasForwarded = true
         shard.pool(route.configuration.upstream).assign(to: self)
     }
 
@@ -97,9 +94,20 @@ extension DownstreamConnection {
 
     /// Moves what has arrived of the request's body to the upstream, as long as it takes it.
     func relayRequestBody() {
-        guard !exchange.requestIsComplete, let upstream = exchange.upstream else { return }
+        while !exchange.requestIsComplete, let upstream = exchange.upstream {
+            relay(to: upstream)
+            guard exchange.phase == .relaying, upstream === exchange.upstream else { return }
+            upstream.flush()
+            // Told once of what has arrived, so on until one side has no more to give or to take.
+            if !upstream.acceptsContent || (input.isEmpty && !transport.mayReceive) { return }
+        }
+    }
+
+    private func relay(to upstream: UpstreamConnection) {
         let limits = shard.runtime.messageLimits
-        while !exchange.requestIsComplete && !input.isEmpty && upstream.acceptsContent {
+        while !exchange.requestIsComplete && upstream.acceptsContent {
+            if input.isEmpty && !receive() { break }
+            if input.isEmpty { break }
             do throws(ProtocolViolation) {
                 let step = try input.withReadable { (bytes) throws(ProtocolViolation) in
                     let step = try exchange.requestBody.step(bytes, from: 0, limits: limits)
@@ -122,9 +130,7 @@ extension DownstreamConnection {
             upstream.endContent(framing: head.framing)
         } else if hasEnded && input.isEmpty {
             abort(.clientClosed)
-            return
         }
-        upstream.flush()
     }
 
     /// The body breaks a rule while the upstream has half of it: the upstream's connection is of no more use.
@@ -157,8 +163,11 @@ extension DownstreamConnection {
         let limits = shard.runtime.messageLimits
         while !exchange.requestIsComplete {
             if input.isEmpty {
-                if hasEnded { abort(.clientClosed) }
-                return false
+                if hasEnded {
+                    abort(.clientClosed)
+                    return false
+                }
+                return receive()
             }
             do throws(ProtocolViolation) {
                 let step = try input.withReadable { (bytes) throws(ProtocolViolation) in

@@ -16,7 +16,7 @@ extension DownstreamConnection {
             abort(error)
             return
         }
-        exchange.entry.reason = error.word
+        exchange.reason = error.word
         switch error {
         case .violation, .headTimeout, .bodyTimeout, .bodyTooLarge, .shuttingDown: exchange.isPersistent = false
         default: break
@@ -29,9 +29,9 @@ extension DownstreamConnection {
         // A body that nobody has read stands between this request and the next.
         if !exchange.requestIsComplete { exchange.isPersistent = false }
         exchange.hasResponse = true
-        exchange.entry.status = response.status
+        exchange.status = response.status
         let omitsBody = head.method == .head
-        exchange.entry.responseBytes = omitsBody ? 0 : UInt64(response.body.count)
+        exchange.responseBytes = omitsBody ? 0 : UInt64(response.body.count)
         shard.buffers.supply(&output)
         response.write(to: &output, omitsBody: omitsBody, connection: connectionField)
         exchange.phase = .flushing
@@ -65,7 +65,7 @@ extension DownstreamConnection {
     func sendHead(_ response: borrowing ResponseHead, cookies: [String]) {
         if !exchange.requestIsComplete { exchange.isPersistent = false }
         exchange.hasResponse = true
-        exchange.entry.status = response.status
+        exchange.status = response.status
         exchange.responseFraming = response.framing
         if response.framing == .untilClose || response.framing == .chunked {
             if head.version == .http11 {
@@ -102,7 +102,7 @@ extension DownstreamConnection {
 
     /// Adds a piece of the answer's body.
     func sendContent(_ content: Span<UInt8>) {
-        exchange.entry.responseBytes += UInt64(content.count)
+        exchange.responseBytes += UInt64(content.count)
         BodyWriter.append(content, framing: exchange.responseFraming, to: &output)
     }
 
@@ -124,19 +124,18 @@ extension DownstreamConnection {
 
     /// Sends what waits, as far as the client takes it.
     func flush() {
-        while !output.isEmpty {
+        while !output.isEmpty && transport.maySend {
             let result = output.withReadable { transport.send($0) }
             switch result {
             case .bytes(let count):
                 output.consume(count)
-                if !output.isEmpty && exchange.phase == .relaying { exchange.upstream?.resumeResponse() }
+                if exchange.phase == .relaying { exchange.upstream?.resumeResponse() }
             case .wouldBlock: return
             case .ended, .failed:
                 abort(.clientClosed)
                 return
             }
         }
-        if exchange.phase == .relaying { exchange.upstream?.resumeResponse() }
     }
 
     /// How much of an answer may wait for a slow client.

@@ -135,7 +135,7 @@ enum ControlEndpoint {
     }
 
     private static func refuse(_ connection: DownstreamConnection, _ status: Int, _ code: String, _ detail: String) {
-        connection.exchange.entry.reason = code
+        connection.exchange.reason = code
         connection.respond(.problem(status, code: code, detail: detail))
     }
 
@@ -147,7 +147,7 @@ enum ControlEndpoint {
             let expected = Array("Bearer \(secret.revealed)".utf8)
             let presented = Array((connection.head.block.text(.authorization) ?? "").utf8)
             if ConstantTime.equal(presented.span, expected.span) { return true }
-            connection.exchange.entry.reason = "control_secret"
+            connection.exchange.reason = "control_secret"
             connection.respond(.refusal(.noCredential))
             return false
         }

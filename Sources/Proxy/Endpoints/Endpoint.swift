@@ -27,7 +27,6 @@ enum Endpoint {
             return
         }
         let refreshPath = String(decoding: connection.shard.runtime.refreshPath, as: UTF8.self)
-        connection.exchange.entry.route = connection.shard.runtime.refreshPath
         switch path.dropFirst(refreshPath.count) {
         case "", "/": RefreshEndpoint.refresh(connection)
         case "/logout": RefreshEndpoint.logout(connection)
@@ -42,7 +41,7 @@ enum Endpoint {
         let error = ProxyError.methodNotAllowed
         var response = LocalResponse.failure(error)
         response.fields.append(("Allow", text))
-        connection.exchange.entry.reason = error.word
+        connection.exchange.reason = error.word
         connection.respond(response)
         return false
     }

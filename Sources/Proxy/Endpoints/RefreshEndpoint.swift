@@ -80,8 +80,7 @@ enum RefreshEndpoint {
         let tokens = TokenDelivery(connection.shard.runtime)
         switch reply {
         case .issued(let issued):
-            connection.exchange.entry.subject = Array(issued.subject.utf8)
-            connection.exchange.entry.session = Array(issued.sid.text.utf8)
+            connection.exchange.loggedSession = (Array(issued.subject.utf8), Array(issued.sid.text.utf8))
             connection.respond(delivery == .cookie ? tokens.cookieResponse(issued) : tokens.bodyResponse(issued))
         case .rejected(let rejection):
             let error = OAuthError.invalidGrant(rejection, inCookieMode: delivery == .cookie)
@@ -120,7 +119,7 @@ enum RefreshEndpoint {
     private static func respond(_ connection: DownstreamConnection, _ error: OAuthError, cookies: [String] = []) {
         var response = error.response
         for cookie in cookies { response.fields.append(("Set-Cookie", cookie)) }
-        connection.exchange.entry.reason = error.code
+        connection.exchange.reason = error.code
         connection.respond(response)
     }
 
@@ -148,7 +147,7 @@ enum RefreshEndpoint {
 
     private static func isSameOrigin(_ connection: DownstreamConnection) -> Bool {
         if SameOrigin.isShown(by: connection.head, connection.shard.runtime.publicOrigin) { return true }
-        connection.exchange.entry.reason = GateRefusal.crossOrigin.code
+        connection.exchange.reason = GateRefusal.crossOrigin.code
         connection.respond(.refusal(.crossOrigin))
         return false
     }

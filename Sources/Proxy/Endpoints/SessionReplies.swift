@@ -48,7 +48,6 @@ extension DownstreamConnection {
         let new = NewSession(
             subject: start.subject, claims: start.claims, client: clientDescription(start.label),
             replacing: heldSession)
-        exchange.entry.subject = Array(start.subject.utf8)
         awaitReply(.sessionStart(delivery), .begin(new))
     }
 
@@ -74,7 +73,7 @@ extension DownstreamConnection {
             failHeld(.sessionsUnavailable)
             return
         }
-        exchange.entry.session = Array(tokens.sid.text.utf8)
+        exchange.loggedSession = (Array(tokens.subject.utf8), Array(tokens.sid.text.utf8))
         let answer = TokenDelivery(shard.runtime)
         if delivery == .cookie {
             releaseHeld(cookies: answer.cookies(tokens))

@@ -36,7 +36,7 @@ enum Credentials: Equatable {
     private static func bearer(_ bytes: Span<UInt8>, _ value: ByteRange) -> Credentials {
         let schemeEnd = value.start + 7
         guard value.end >= schemeEnd,
-            ASCII.equalsIgnoringCase(bytes.extracting(value.start..<schemeEnd), lowercase: "bearer ")
+            bytes.extracting(value.start..<schemeEnd).equalsIgnoringCase("bearer ")
         else { return .none }
         var start = schemeEnd
         while start < value.end && bytes[start] == 0x20 { start += 1 }

@@ -103,9 +103,11 @@ package final class Shard {
 
     // MARK: - Connections
 
+    /// Whether lines are written at all.
+    var logsAccess: Bool { accessLog.isOn }
+
     /// Writes the line of an exchange.
     func log(_ entry: AccessEntry, _ head: borrowing RequestHead) {
-        if !accessLog.isOn { return }
         head.block.withBytes { bytes in
             let agent = head.block.first(.userAgent).map { head.block.fields[$0].value } ?? .empty
             accessLog.append(

@@ -26,17 +26,14 @@ extension UpstreamConnection {
     func resumeResponse() {
         guard isBlocked, phase == .readingBody, let downstream, downstream.acceptsContent else { return }
         isBlocked = false
-        relayResponse()
-        settle()
+        receive()
     }
 
     /// The refresh service has answered: the held response may go, with these cookies.
     func releaseHeld(cookies: [String]) {
         guard phase == .held, let downstream else { return }
         startBody(downstream, cookies: cookies)
-        relayResponse()
-        downstream.flush()
-        settle()
+        receive()
     }
 
     // MARK: - The head
@@ -44,7 +41,7 @@ extension UpstreamConnection {
     /// Reads a head; false when more must arrive.
     private func readHead() -> Bool {
         guard let downstream else { return false }
-        let limits = shard.runtime.messageLimits
+        let limits = pool.shard.runtime.messageLimits
         let isHead = downstream.head.method == .head
         do throws(ProtocolViolation) {
             if headIsPartial {
@@ -69,7 +66,7 @@ extension UpstreamConnection {
             }
             takeFinalHead(downstream)
         } catch {
-            shard.runtime.services.log.warning(
+            pool.shard.runtime.services.log.warning(
                 "upstream \(pool.target.configuration.name): its response was refused: \(error.word)")
             headIsPartial = false
             fail(.upstreamViolation(error))
@@ -82,7 +79,7 @@ extension UpstreamConnection {
             headIsPartial = true
             scanner.reset()
         }
-        if input.freeCount == 0 { input.reserve(input.capacity) }
+        if input.freeCount == 0 { input.reserve(input.count + 1) }
         return false
     }
 
@@ -93,16 +90,22 @@ extension UpstreamConnection {
         switch signal {
         case .none: startBody(downstream, cookies: [])
         case .malformed(let reason):
-            shard.runtime.services.log.error(
+            pool.shard.runtime.services.log.error(
                 "upstream \(pool.target.configuration.name): no session can be begun: \(reason)")
             fail(.upstreamSession)
         case .start(let start):
-            phase = .held
+            hold()
             downstream.beginSession(start)
         case .end(let scope):
-            phase = .held
+            hold()
             downstream.endSessions(scope)
         }
+    }
+
+    /// The wait is ours now, not the upstream's.
+    private func hold() {
+        phase = .held
+        pool.shard.loop.clearDeadline(self)
     }
 
     /// Takes out of a response's head what is not for the client.
@@ -112,7 +115,7 @@ extension UpstreamConnection {
         // RFC 9110 §8.6: no Content-Length in a 204 or an interim response.
         if head.status == 204 || head.isInterim { head.block.remove(Self.contentLength) }
         if head.block.first(.setCookie) != nil {
-            SetCookieFields.removeOurs(from: &head.block, names: shard.runtime.cookieNames)
+            SetCookieFields.removeOurs(from: &head.block, names: pool.shard.runtime.cookieNames)
         }
     }
 
@@ -126,7 +129,7 @@ extension UpstreamConnection {
     /// Moves what is there of the body; false when something must be waited for, or the response is complete.
     private func relayBody() -> Bool {
         guard let downstream else { return false }
-        let limits = shard.runtime.messageLimits
+        let limits = pool.shard.runtime.messageLimits
         while !reader.isComplete {
             if input.isEmpty { return false }
             if !downstream.acceptsContent {

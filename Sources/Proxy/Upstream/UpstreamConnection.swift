@@ -24,8 +24,9 @@ enum UpstreamPhase: UInt8 {
 
 /// A connection to an upstream.
 final class UpstreamConnection: EventTarget {
-    unowned let pool: UpstreamPool
-    private let transport: Transport
+    let pool: UpstreamPool
+    private let shard: Shard
+    private var transport: Transport
     var input = ByteBuffer()
     private var output = ByteBuffer()
     var head = ResponseHead()
@@ -42,15 +43,16 @@ final class UpstreamConnection: EventTarget {
     private var hasReceived = false
     /// The response waits because the client reads slowly.
     var isBlocked = false
-
-    var shard: Shard { pool.shard }
+    /// `receive` is at work: whoever unblocks the response leaves the rest to it.
+    private var isReceiving = false
 
     init(_ transport: consuming Transport, pool: UpstreamPool) {
         self.transport = transport
         self.pool = pool
+        shard = pool.shard
     }
 
-    func open() throws(SystemError) { try shard.loop.add(self, transport, .writable) }
+    func open() throws(SystemError) { try shard.loop.add(self, transport) }
 
     // MARK: - The request
 
@@ -87,36 +89,35 @@ final class UpstreamConnection: EventTarget {
     /// Sends what waits, as far as the upstream takes it.
     func flush() {
         if !isEstablished || phase == .closed { return }
-        while !output.isEmpty {
+        while !output.isEmpty && transport.maySend {
             switch output.withReadable({ transport.send($0) }) {
             case .bytes(let count):
                 output.consume(count)
                 awaitUpstream()
-            case .wouldBlock:
-                settle()
-                return
+            case .wouldBlock: return
             case .ended, .failed:
                 // An upstream may refuse a body and close while its answer is on the way to us: read that first.
                 output.removeAll()
+                transport.note(.ending)
                 receive()
                 return
             }
         }
-        settle()
     }
 
     // MARK: - Events
 
     override func becameReady(_ readiness: Readiness) {
+        transport.note(readiness)
         if !isEstablished {
             establish()
             return
         }
-        if readiness.contains(.writable) {
+        if !output.isEmpty {
             flush()
             downstream?.pump()
         }
-        if phase != .closed && !readiness.isDisjoint(with: [.readable, .broken]) { receive() }
+        receive()
     }
 
     override func deadlinePassed() {
@@ -145,31 +146,45 @@ final class UpstreamConnection: EventTarget {
         }
         isEstablished = true
         awaitUpstream()
-        shard.loop.watch(self, .readable)
         flush()
         downstream?.pump()
+        receive()
     }
 
-    private func receive() {
+    /// Reads and relays until the upstream has no more, or the client takes no more.
+    func receive() {
+        if isReceiving { return }
+        isReceiving = true
+        var goesOn: Bool
+        repeat {
+            relayResponse()
+            let waited = isBlocked
+            downstream?.flush()
+            goesOn = !isBlocked && (waited || fill())
+        } while goesOn
+        isReceiving = false
+        if phase == .readingBody { isBlocked ? shard.loop.clearDeadline(self) : awaitUpstream() }
+    }
+
+    /// Reads what has arrived; false when there is nothing to relay.
+    private func fill() -> Bool {
+        if !transport.mayReceive || phase == .held || phase == .closed { return false }
         shard.buffers.supply(&input)
-        if input.freeCount == 0 { return }
         switch transport.receive(into: &input) {
         case .bytes:
             if phase == .idle {
                 // Nothing was asked: whatever this is, it must not become the answer to the next request.
                 pool.forget(self)
                 close()
-                return
+                return false
             }
             hasReceived = true
-            awaitUpstream()
-            relayResponse()
-            downstream?.flush()
-        case .wouldBlock: return
+            return true
+        case .wouldBlock: break
         case .ended: connectionEnded()
         case .failed: connectionBroken()
         }
-        if phase != .closed { settle() }
+        return false
     }
 
     private func connectionEnded() {
@@ -198,16 +213,6 @@ final class UpstreamConnection: EventTarget {
         shard.loop.setDeadline(self, milliseconds: pool.target.configuration.responseTimeoutMilliseconds)
     }
 
-    /// Sets what is waited for.
-    func settle() {
-        if phase == .closed || !isEstablished { return }
-        var interest: Readiness = []
-        if !isBlocked && phase != .held && (!input.hasBlock || input.freeCount > 0) { interest.insert(.readable) }
-        if !output.isEmpty { interest.insert(.writable) }
-        shard.loop.watch(self, interest)
-        if isBlocked || phase == .held { shard.loop.clearDeadline(self) }
-    }
-
     // MARK: - The end of an exchange
 
     /// The response is complete: the connection goes back to the pool, if nothing speaks against it.
@@ -223,7 +228,6 @@ final class UpstreamConnection: EventTarget {
         if isClean && pool.keep(self) {
             shard.buffers.reclaim(&input)
             shard.buffers.reclaim(&output)
-            shard.loop.watch(self, .readable)
             shard.loop.setDeadline(self, milliseconds: UpstreamPool.idleMilliseconds)
         } else {
             close()

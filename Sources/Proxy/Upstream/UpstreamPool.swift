@@ -9,7 +9,7 @@ import Primitives
 
 /// Hands out connections to an upstream.
 final class UpstreamPool {
-    unowned let shard: Shard
+    let shard: Shard
     let target: UpstreamTarget
     private var idle: [UpstreamConnection] = []
 
@@ -22,7 +22,6 @@ final class UpstreamPool {
     ///
     /// - Parameter onNewConnection: not one that has idled: for the second try after a stale one.
     func assign(to downstream: DownstreamConnection, onNewConnection: Bool = false) {
-        downstream.exchange.entry.upstream = target.label
         if !onNewConnection, let connection = idle.popLast() {
             connection.begin(downstream)
             return
