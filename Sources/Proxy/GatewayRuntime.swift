@@ -82,7 +82,7 @@ package struct RuntimeError: Error, Sendable {
 }
 
 /// Where an upstream's requests go.
-struct UpstreamTarget: Sendable {
+final class UpstreamTarget: Sendable {
     let configuration: UpstreamConfiguration
     let address: SocketAddress
     /// The upstream as the log names it.

@@ -12,6 +12,7 @@ enum FieldParser {
         _ bytes: Span<UInt8>, from start: Int, into block: inout HeaderBlock, limits: MessageLimits
     ) throws(ProtocolViolation) -> HeadResult {
         let table = FieldNameTable.shared
+        let token = ASCII.token
         let count = bytes.count
         var index = start
         while true {
@@ -27,7 +28,7 @@ enum FieldParser {
             var hash = FieldFolding.seed
             while index < count {
                 let byte = bytes[index]
-                if !ASCII.token.contains(byte) { break }
+                if !token.contains(byte) { break }
                 hash = FieldFolding.mix(hash, FieldFolding.fold(byte))
                 index += 1
             }

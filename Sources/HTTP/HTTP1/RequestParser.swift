@@ -50,9 +50,10 @@ package enum RequestParser {
     private static func requestLine(
         _ bytes: Span<UInt8>, from start: Int, into head: inout RequestHead, limits: MessageLimits
     ) throws(ProtocolViolation) -> HeadResult {
+        let token = ASCII.token
         let count = bytes.count
         var index = start
-        while index < count, ASCII.token.contains(bytes[index]) { index += 1 }
+        while index < count, token.contains(bytes[index]) { index += 1 }
         if index - start > methodBytesMax { throw .methodToken }
         guard index < count else { return .needsMore }
         if index == start || bytes[index] != 0x20 { throw lineViolation(bytes[index], otherwise: .methodToken) }
@@ -145,7 +146,8 @@ package enum RequestParser {
         if head.block.count(of: .host) > 1 { throw .hostRepeated }
         let host = head.block.fields[index].value
         if host.isEmpty { throw .hostMalformed }
-        for position in host.offsets where !ASCII.authority.contains(bytes[position]) { throw .hostMalformed }
+        let authority = ASCII.authority
+        for position in host.offsets where !authority.contains(bytes[position]) { throw .hostMalformed }
         if head.targetForm == .absolute {
             // RFC 9112 §3.2.2 lets the target win. Where the two differ, whoever reads `Host` behind us would see
             // another request than we authorised.

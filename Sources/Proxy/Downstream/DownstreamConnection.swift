@@ -65,11 +65,10 @@ final class DownstreamConnection: EventTarget {
 
     override func deadlinePassed() {
         switch exchange.phase {
+        case .idle where !headIsPartial:
+            if input.hasBlock || output.hasBlock { rest() } else { close() }
+            return
         case .idle:
-            if !headIsPartial {
-                close()
-                return
-            }
             beginBrokenExchange()
             refuse(.headTimeout)
         case .collecting: refuse(.bodyTimeout)
@@ -152,9 +151,8 @@ final class DownstreamConnection: EventTarget {
         switch exchange.phase {
         case .idle:
             if headIsPartial { return }
-            shard.buffers.reclaim(&input)
-            shard.buffers.reclaim(&output)
-            shard.loop.setDeadline(self, milliseconds: shard.limits.idleTimeoutMilliseconds)
+            // Soon, and not now: a busy connection would hand its buffers back and forth with each request.
+            shard.loop.setDeadline(self, milliseconds: Self.restMilliseconds)
         case .collecting: shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
         case .relaying where isWaitingForBody:
             shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
@@ -165,6 +163,15 @@ final class DownstreamConnection: EventTarget {
 
     private var isWaitingForBody: Bool {
         !exchange.requestIsComplete && (exchange.upstream?.acceptsContent ?? false)
+    }
+
+    /// Nothing has come for a moment: an idle connection holds no buffers, and waits out its time.
+    private func rest() {
+        shard.buffers.reclaim(&input)
+        shard.buffers.reclaim(&output)
+        head.block.release()
+        exchange.memo = TokenMemo()
+        shard.loop.setDeadline(self, milliseconds: max(100, shard.limits.idleTimeoutMilliseconds - Self.restMilliseconds))
     }
 
     // MARK: - Heads
@@ -294,6 +301,8 @@ final class DownstreamConnection: EventTarget {
         shard.log(entry, head)
     }
 
+    /// After this long without a request a connection gives its buffers back.
+    private static let restMilliseconds: Int64 = 1_000
     private static let lingerMilliseconds: Int64 = 2_000
     private static let lingerBytesMax = 1024 * 1024
 }

@@ -122,6 +122,11 @@ final class UpstreamConnection: EventTarget {
 
     override func deadlinePassed() {
         switch phase {
+        case .idle where input.hasBlock || output.hasBlock:
+            shard.buffers.reclaim(&input)
+            shard.buffers.reclaim(&output)
+            head.block.release()
+            shard.loop.setDeadline(self, milliseconds: UpstreamPool.idleMilliseconds)
         case .idle:
             pool.forget(self)
             close()
@@ -226,9 +231,7 @@ final class UpstreamConnection: EventTarget {
         isReused = true
         isBlocked = false
         if isClean && pool.keep(self) {
-            shard.buffers.reclaim(&input)
-            shard.buffers.reclaim(&output)
-            shard.loop.setDeadline(self, milliseconds: UpstreamPool.idleMilliseconds)
+            shard.loop.setDeadline(self, milliseconds: UpstreamPool.restMilliseconds)
         } else {
             close()
         }

@@ -56,6 +56,8 @@ final class UpstreamPool {
         for connection in connections { connection.close() }
     }
 
-    /// How long an unused connection is kept, in milliseconds.
+    /// After this long without a request a connection gives its buffers back, in milliseconds.
+    static let restMilliseconds: Int64 = 1_000
+    /// How long an unused connection is kept after that, in milliseconds.
     static let idleMilliseconds: Int64 = 60_000
 }
