@@ -58,7 +58,7 @@ let package = Package(
             on: [
                 "Proxy", "Configuration", "Sessions", "JOSE", "Crypto", "Network", "Observability", "Primitives",
             ]),
-        program("demo-api", on: ["Network", "Primitives"]),
+        program("demo-api", on: ["Network", "HTTP", "Primitives"]),
 
         .target(name: "Support", dependencies: ["Primitives"], path: "Tests/Support", swiftSettings: settings),
         tests("PrimitivesTests", of: ["Primitives", "Support"]),
