@@ -3,7 +3,7 @@
 // `ConnectionOutput` is what goes out.
 //
 // Owned by: the loop's serial queue. Invariant: between two events, everything that could be done without
-// waiting has been done, and the watched readiness says exactly what is waited for.
+// waiting has been done.
 
 import HTTP
 import Network
@@ -30,7 +30,7 @@ final class Connection: EventTarget {
     }
 
     unowned let service: Service
-    let transport: Transport
+    var transport: Transport
     var input = ByteBuffer()
     var output = ByteBuffer()
     var head = RequestHead()
@@ -61,7 +61,7 @@ final class Connection: EventTarget {
     /// Starts listening to the client.
     func open() {
         do throws(SystemError) {
-            try service.loop.add(self, transport, .readable)
+            try service.loop.add(self, transport)
             service.loop.setDeadline(self, milliseconds: Self.idleMilliseconds)
         } catch {
             Console.error("demo-api: a connection could not be watched: \(error)")
@@ -71,12 +71,8 @@ final class Connection: EventTarget {
     // MARK: - Events
 
     override func becameReady(_ readiness: Readiness) {
-        if !readiness.isDisjoint(with: .broken) {
-            close()
-            return
-        }
-        if readiness.contains(.readable) { receive() }
-        if !isClosed { pump() }
+        transport.note(readiness)
+        if readiness.isDisjoint(with: .broken) { pump() } else { close() }
     }
 
     override func deadlinePassed() {
@@ -92,19 +88,30 @@ final class Connection: EventTarget {
         if !isClosed { pump() }
     }
 
-    private func receive() {
+    /// Reads what has arrived, where there is room; false when nothing came of it.
+    private func receive() -> Bool {
+        if !transport.mayReceive || hasEnded { return false }
         service.buffers.supply(&input)
-        if input.freeCount == 0 { return }
+        if input.freeCount == 0 { return false }
         switch transport.receive(into: &input) {
-        case .bytes, .wouldBlock: break
+        case .bytes: return true
+        case .wouldBlock: return false
         case .ended: hasEnded = true
         case .failed: close()
         }
+        return !isClosed
     }
 
+    /// Does everything that can be done now: readiness is told once.
     private func pump() {
-        while !isClosed && step() {}
-        if !isClosed && !output.isEmpty { flush() }
+        var goesOn = true
+        while goesOn && !isClosed {
+            while !isClosed && step() {}
+            if isClosed { return }
+            flush()
+            let hasMore = phase == .producing || phase == .echoing && !input.isEmpty
+            goesOn = !isClosed && (receive() || hasMore && output.isEmpty)
+        }
         if !isClosed { settle() }
     }
 
@@ -133,14 +140,8 @@ final class Connection: EventTarget {
         }
     }
 
-    /// Sets what is waited for, and until when.
+    /// Sets until when whatever is waited for must come.
     private func settle() {
-        var interest: Readiness = []
-        // Level-triggered: what cannot be taken now must not be watched, or it would wake us for nothing.
-        if !hasEnded && (!input.hasBlock || input.freeCount > 0) { interest.insert(.readable) }
-        let hasMore = phase == .producing || phase == .echoing && !input.isEmpty
-        if !output.isEmpty || hasMore { interest.insert(.writable) }
-        service.loop.watch(self, interest)
         switch phase {
         case .awaitingHead:
             service.buffers.reclaim(&input)

@@ -145,7 +145,7 @@ extension Connection {
 
     /// Sends what waits, as far as the client takes it.
     func flush() {
-        while !output.isEmpty {
+        while !output.isEmpty && transport.maySend {
             switch output.withReadable({ transport.send($0) }) {
             case .bytes(let count): output.consume(count)
             case .wouldBlock: return
