@@ -39,7 +39,8 @@ package final class GatewayRuntime: Sendable {
         var targets: [UpstreamTarget] = []
         for upstream in configuration.upstreams {
             guard let address = SocketAddress(host: upstream.server.host, port: upstream.server.port) else {
-                throw RuntimeError(reason: "upstream \(upstream.name): \(upstream.server.host) is no IP address")
+                throw RuntimeError(
+                    reason: "upstream \(upstream.name): \(upstream.server.host) is no IP address")
             }
             targets.append(UpstreamTarget(upstream, address: address))
         }
@@ -51,7 +52,9 @@ package final class GatewayRuntime: Sendable {
         messageLimits = limits
         cookieNames = CookieNames(isSecure: configuration.publicURL.scheme == .https)
         publicOrigin = Array(configuration.publicURL.origin.utf8)
-        identityNames = configuration.routes.flatMap(\.identityFields).map { FieldFolding.folded($0.fieldName) }
+        identityNames = configuration.routes.flatMap(\.identityFields).map {
+            FieldFolding.folded($0.fieldName)
+        }
         var path = Array(configuration.refreshToken.path.utf8)
         if path.last == UInt8(ascii: "/") { path.removeLast() }
         refreshPath = path

@@ -45,7 +45,9 @@ enum CommandLineParser {
         switch verb {
         case "run", "check", "-t":
             if rest.contains("-h") || rest.contains("--help") { return .success(.help) }
-            return configurationPath(rest).map { verb == "run" ? .run(configuration: $0) : .check(configuration: $0) }
+            return configurationPath(rest).map {
+                verb == "run" ? .run(configuration: $0) : .check(configuration: $0)
+            }
         case "version", "-v", "--version": return .success(.version)
         case "help", "-h", "--help": return .success(.help)
         case _ where laterVerbs.contains(verb): return usage("the command '\(verb)' is not available yet")
@@ -58,7 +60,8 @@ enum CommandLineParser {
         var index = 0
         while index < arguments.count {
             guard arguments[index] == "-c", index + 1 < arguments.count else {
-                return .failure(UsageError(message: "auth-gateway: unexpected '\(arguments[index])'\n\n\(synopsis)"))
+                return .failure(
+                    UsageError(message: "auth-gateway: unexpected '\(arguments[index])'\n\n\(synopsis)"))
             }
             path = arguments[index + 1]
             index += 2

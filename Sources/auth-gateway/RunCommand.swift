@@ -62,13 +62,15 @@ final class RunCommand {
         let census = ConnectionCensus(
             totalMax: configuration.limits.connections,
             perAddressMax: configuration.limits.connectionsPerAddress)
-        let services = GatewayServices(accessLog: logs.access, audit: logs.audit, log: logs.service, census: census)
+        let services = GatewayServices(
+            accessLog: logs.access, audit: logs.audit, log: logs.service, census: census)
         do {
             let runtime = try GatewayRuntime(
                 configuration: configuration, keys: keys, sessions: sessions, services: services)
             let server = Server(runtime)
             self.server = server
-            try server.startShards(configuration.workers ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), feed: feed)
+            try server.startShards(
+                configuration.workers ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), feed: feed)
             // Nothing is served before every shard knows what has been revoked.
             let inForce = DispatchSemaphore(value: 0)
             try sessions.publishRecentRevocations { inForce.signal() }
@@ -95,7 +97,8 @@ final class RunCommand {
             bodyRaceWindow: configuration.refreshToken.bodyRaceWindowMilliseconds)
         let (audit, service) = (logs.audit, logs.service)
         return RefreshService(
-            store: try SQLiteSessionStore(path: state.databasePath), mint: RefreshTokenMint(keys: state.refreshKeys),
+            store: try SQLiteSessionStore(path: state.databasePath),
+            mint: RefreshTokenMint(keys: state.refreshKeys),
             signer: try TokenSigner(key: state.signingKey), policy: policy, feed: feed, clock: { Clock.wall },
             audit: { event in
                 if event.kind == .storeFailed {

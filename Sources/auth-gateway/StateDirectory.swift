@@ -44,7 +44,8 @@ struct StateDirectory {
     private static func refreshKeys(_ path: String) throws(Problem) -> [RefreshKey] {
         if let text = try existing(path) {
             guard let keys = RefreshKey.parse(text) else {
-                throw Problem(reason: "\(path) is no refresh key file; without it no refresh token is believed")
+                throw Problem(
+                    reason: "\(path) is no refresh key file; without it no refresh token is believed")
             }
             return keys
         }

@@ -72,7 +72,8 @@ final class DownstreamConnection: EventTarget {
             beginBrokenExchange()
             refuse(.headTimeout)
         case .collecting: refuse(.bodyTimeout)
-        case .relaying where output.isEmpty: exchange.hasResponse ? abort(.clientStalled) : refuse(.bodyTimeout)
+        case .relaying where output.isEmpty:
+            exchange.hasResponse ? abort(.clientStalled) : refuse(.bodyTimeout)
         case .relaying, .flushing: abort(.clientStalled)
         case .awaitingReply: return
         case .lingering: close()
@@ -171,7 +172,8 @@ final class DownstreamConnection: EventTarget {
         shard.buffers.reclaim(&output)
         head.block.release()
         exchange.memo = TokenMemo()
-        shard.loop.setDeadline(self, milliseconds: max(100, shard.limits.idleTimeoutMilliseconds - Self.restMilliseconds))
+        shard.loop.setDeadline(
+            self, milliseconds: max(100, shard.limits.idleTimeoutMilliseconds - Self.restMilliseconds))
     }
 
     // MARK: - Heads
@@ -260,7 +262,7 @@ final class DownstreamConnection: EventTarget {
         default:
             if exchange.status == 0 { exchange.status = 499 }
             exchange.reason = error.word
-            releaseUpstream()
+            dropUpstream()
             logExchange()
         }
         close()
@@ -269,16 +271,10 @@ final class DownstreamConnection: EventTarget {
     func close() {
         if isClosed { return }
         isClosed = true
-        releaseUpstream()
+        dropUpstream()
         exchange.phase = .lingering
         shard.loop.remove(self)
         shard.connectionClosed(self)
-    }
-
-    private func releaseUpstream() {
-        let upstream = exchange.upstream
-        exchange.upstream = nil
-        upstream?.abandon()
     }
 
     private func logExchange() {
@@ -291,7 +287,9 @@ final class DownstreamConnection: EventTarget {
         entry.reason = exchange.reason
         if let route = exchange.route {
             entry.route = route.label
-            if exchange.wasForwarded { entry.upstream = shard.pool(route.configuration.upstream).target.label }
+            if exchange.wasForwarded {
+                entry.upstream = shard.pool(route.configuration.upstream).target.label
+            }
         }
         if let token = exchange.token {
             entry.subject = token.subjectBytes

@@ -118,11 +118,11 @@ extension DownstreamConnection {
                 exchange.requestBytes += UInt64(step.content.count)
                 exchange.requestIsComplete = step.isComplete
             } catch {
-                failRequestBody(.violation(error))
+                refuse(.violation(error))
                 return
             }
             if exchange.requestBytes > exchange.requestBytesMax {
-                failRequestBody(.bodyTooLarge)
+                refuse(.bodyTooLarge)
                 return
             }
         }
@@ -130,18 +130,6 @@ extension DownstreamConnection {
             upstream.endContent(framing: head.framing)
         } else if hasEnded && input.isEmpty {
             abort(.clientClosed)
-        }
-    }
-
-    /// The body breaks a rule while the upstream has half of it: the upstream's connection is of no more use.
-    private func failRequestBody(_ error: ProxyError) {
-        let upstream = exchange.upstream
-        exchange.upstream = nil
-        upstream?.abandon()
-        if exchange.hasResponse {
-            abort(error)
-        } else {
-            refuse(error)
         }
     }
 

@@ -16,9 +16,11 @@ extension DownstreamConnection {
             abort(error)
             return
         }
+        dropUpstream()
         exchange.reason = error.word
         switch error {
-        case .violation, .headTimeout, .bodyTimeout, .bodyTooLarge, .shuttingDown: exchange.isPersistent = false
+        case .violation, .headTimeout, .bodyTimeout, .bodyTooLarge, .shuttingDown:
+            exchange.isPersistent = false
         default: break
         }
         respond(.failure(error))
@@ -112,6 +114,13 @@ extension DownstreamConnection {
         exchange.upstream = nil
         exchange.phase = .flushing
         pump()
+    }
+
+    /// Lets go of the upstream: its answer is not wanted any more.
+    func dropUpstream() {
+        let upstream = exchange.upstream
+        exchange.upstream = nil
+        upstream?.abandon()
     }
 
     /// The upstream failed. Where nothing has been answered yet, the failure is the answer.

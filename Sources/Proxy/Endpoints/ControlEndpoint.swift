@@ -20,10 +20,12 @@ enum ControlCall {
 enum ControlEndpoint {
     static func handle(_ connection: DownstreamConnection) {
         let segments = connection.withPath { path in
-            String(lossy: path).split(separator: "/", omittingEmptySubsequences: false).dropFirst().map(String.init)
+            String(lossy: path).split(separator: "/", omittingEmptySubsequences: false).dropFirst().map(
+                String.init)
         }
         switch (connection.head.method, segments.count, segments.first) {
-        case (.get, 1, "healthz"), (.head, 1, "healthz"): connection.respond(.json(200, Array("{\"ok\":true}".utf8)))
+        case (.get, 1, "healthz"), (.head, 1, "healthz"):
+            connection.respond(.json(200, Array("{\"ok\":true}".utf8)))
         case (.get, 1, "readyz"), (.head, 1, "readyz"): respondReadiness(connection)
         default:
             if !isTrusted(connection) { return }
@@ -60,7 +62,8 @@ enum ControlEndpoint {
                 return
             }
             let ends = connection.head.method == .delete
-            connection.awaitReply(.control(ends ? .end : .find), ends ? .end(sid, reason: .control) : .find(sid))
+            connection.awaitReply(
+                .control(ends ? .end : .find), ends ? .end(sid, reason: .control) : .find(sid))
         case (.delete, 3, "subjects") where decoded[2] == "sessions":
             let except = PercentDecoding.query("except", in: query)
             let spared = except.flatMap(SessionID.init(text:))
@@ -86,12 +89,14 @@ enum ControlEndpoint {
         guard let document = try? JSONDocument(parsing: connection.exchange.collected),
             let subject = document.root["subject"]?.string, SessionSignal.isSubject(subject)
         else {
-            refuse(connection, 400, "subject", "The body must be a JSON object with a subject of 1 to 255 bytes")
+            refuse(
+                connection, 400, "subject", "The body must be a JSON object with a subject of 1 to 255 bytes")
             return
         }
         let claims = document.root["claims"].map { Array($0.text) } ?? Array("{}".utf8)
         switch SessionClaims.check(claims, subject: subject) {
-        case .failure(let problem): refuse(connection, 400, "claims", "The claims cannot be used: \(problem.reason)")
+        case .failure(let problem):
+            refuse(connection, 400, "claims", "The claims cannot be used: \(problem.reason)")
         case .success(let checked):
             let client = ClientDescription(
                 userAgent: "", address: "", label: document.root["label"]?.string ?? "")
@@ -120,7 +125,9 @@ enum ControlEndpoint {
             var body = JSONWriter(reserving: 256 * sessions.count)
             body.beginObject()
             body.beginArray("sessions")
-            for session in sessions { SessionListing.write(session, now: connection.shard.wallTime, to: &body) }
+            for session in sessions {
+                SessionListing.write(session, now: connection.shard.wallTime, to: &body)
+            }
             body.endArray()
             body.endObject()
             connection.respond(.json(200, body.bytes))
@@ -134,7 +141,9 @@ enum ControlEndpoint {
         }
     }
 
-    private static func refuse(_ connection: DownstreamConnection, _ status: Int, _ code: String, _ detail: String) {
+    private static func refuse(
+        _ connection: DownstreamConnection, _ status: Int, _ code: String, _ detail: String
+    ) {
         connection.exchange.reason = code
         connection.respond(.problem(status, code: code, detail: detail))
     }
@@ -166,7 +175,8 @@ enum ControlEndpoint {
         let authority = connection.head.block.withBytes { bytes in
             String(lossy: bytes.extracting(connection.head.authority.offsets)).lowercased()
         }
-        let host = authority.hasPrefix("[") ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
+        let host =
+            authority.hasPrefix("[") ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
         return host == "localhost" || host == "[::1]" || host.hasPrefix("127.")
     }
 

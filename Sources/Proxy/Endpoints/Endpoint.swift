@@ -86,7 +86,8 @@ struct EndpointParameters {
     subscript(_ name: String) -> String? { values[name] }
 
     private static func json(_ body: [UInt8]) -> [String: String]? {
-        guard let document = try? JSONDocument(parsing: body, depthMax: 4), document.root.kind == .object else {
+        guard let document = try? JSONDocument(parsing: body, depthMax: 4), document.root.kind == .object
+        else {
             return nil
         }
         var values: [String: String] = [:]
@@ -97,7 +98,8 @@ struct EndpointParameters {
     private static func form(_ body: [UInt8]) -> [String: String]? {
         var values: [String: String] = [:]
         for pair in body.split(separator: UInt8(ascii: "&")) {
-            let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            let parts = pair.split(
+                separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             guard let name = PercentDecoding.text(parts[0], plusIsSpace: true),
                 let value = PercentDecoding.text(parts.count > 1 ? parts[1] : [], plusIsSpace: true),
                 values[name] == nil
@@ -132,7 +134,8 @@ enum PercentDecoding {
     /// The value of a query parameter; nil when it is absent or broken.
     static func query(_ name: String, in query: [UInt8]) -> String? {
         for pair in query.drop(while: { $0 == UInt8(ascii: "?") }).split(separator: UInt8(ascii: "&")) {
-            let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            let parts = pair.split(
+                separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             if text(parts[0], plusIsSpace: true) == name {
                 return text(parts.count > 1 ? parts[1] : [], plusIsSpace: true)
             }

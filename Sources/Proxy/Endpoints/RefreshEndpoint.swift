@@ -32,7 +32,8 @@ enum RefreshEndpoint {
 
     private static func submit(_ connection: DownstreamConnection, token: [UInt8], _ delivery: Delivery) {
         connection.awaitReply(
-            .refresh(delivery), .refresh(token: token, delivery: delivery, client: connection.clientDescription("")))
+            .refresh(delivery),
+            .refresh(token: token, delivery: delivery, client: connection.clientDescription("")))
     }
 
     /// Ends the session and clears the cookies.
@@ -67,7 +68,9 @@ enum RefreshEndpoint {
         let bytes = Array(token.utf8)
         if RefreshTokenMint.looksLikeToken(bytes.span) {
             connection.awaitReply(.revocation, .endByToken(token: bytes, reason: .logout))
-        } else if let sid = connection.shard.gatekeeper.session(of: bytes.span, now: connection.shard.wallTime) {
+        } else if let sid = connection.shard.gatekeeper.session(
+            of: bytes.span, now: connection.shard.wallTime)
+        {
             connection.awaitReply(.revocation, .end(sid, reason: .logout))
         } else {
             connection.respond(.empty(200))
@@ -76,12 +79,14 @@ enum RefreshEndpoint {
 
     // MARK: - Answers
 
-    static func answerRefresh(_ connection: DownstreamConnection, _ reply: SessionReply, _ delivery: Delivery) {
+    static func answerRefresh(_ connection: DownstreamConnection, _ reply: SessionReply, _ delivery: Delivery)
+    {
         let tokens = TokenDelivery(connection.shard.runtime)
         switch reply {
         case .issued(let issued):
             connection.exchange.loggedSession = (Array(issued.subject.utf8), Array(issued.sid.text.utf8))
-            connection.respond(delivery == .cookie ? tokens.cookieResponse(issued) : tokens.bodyResponse(issued))
+            connection.respond(
+                delivery == .cookie ? tokens.cookieResponse(issued) : tokens.bodyResponse(issued))
         case .rejected(let rejection):
             let error = OAuthError.invalidGrant(rejection, inCookieMode: delivery == .cookie)
             let clears = delivery == .cookie && rejection.isSessionOver
@@ -116,7 +121,9 @@ enum RefreshEndpoint {
         return response
     }
 
-    private static func respond(_ connection: DownstreamConnection, _ error: OAuthError, cookies: [String] = []) {
+    private static func respond(
+        _ connection: DownstreamConnection, _ error: OAuthError, cookies: [String] = []
+    ) {
         var response = error.response
         for cookie in cookies { response.fields.append(("Set-Cookie", cookie)) }
         connection.exchange.reason = error.code

@@ -36,7 +36,8 @@ extension DownstreamConnection {
     /// How the client describes itself, for lists of sessions.
     func clientDescription(_ label: String) -> ClientDescription {
         ClientDescription(
-            userAgent: head.block.text(.userAgent) ?? "", address: String(decoding: clientText, as: UTF8.self),
+            userAgent: head.block.text(.userAgent) ?? "",
+            address: String(decoding: clientText, as: UTF8.self),
             label: label)
     }
 
@@ -44,7 +45,8 @@ extension DownstreamConnection {
 
     /// The upstream has accepted a login: its answer waits until the session is on disk.
     func beginSession(_ start: SessionSignal.SessionStart) {
-        let delivery = TokenDelivery.choice(for: head, configured: shard.runtime.configuration.refreshToken.delivery)
+        let delivery = TokenDelivery.choice(
+            for: head, configured: shard.runtime.configuration.refreshToken.delivery)
         let new = NewSession(
             subject: start.subject, claims: start.claims, client: clientDescription(start.label),
             replacing: heldSession)
@@ -70,7 +72,7 @@ extension DownstreamConnection {
 
     private func finishLogin(_ reply: SessionReply, _ delivery: Delivery) {
         guard case .issued(let tokens) = reply else {
-            failHeld(.sessionsUnavailable)
+            refuse(.sessionsUnavailable)
             return
         }
         exchange.loggedSession = (Array(tokens.subject.utf8), Array(tokens.sid.text.utf8))
@@ -94,10 +96,12 @@ extension DownstreamConnection {
             releaseHeld(cookies: [])
             return
         }
-        let clears = TokenDelivery.choice(for: head, configured: shard.runtime.configuration.refreshToken.delivery)
+        let clears = TokenDelivery.choice(
+            for: head, configured: shard.runtime.configuration.refreshToken.delivery)
         let clearsCookies = clears == .cookie && (scope == .session || scope == .subject)
         switch (scope, token.sessionID) {
-        case (.session, let sid?): awaitReply(.sessionEnd(clearsCookies: clearsCookies), .end(sid, reason: .upstream))
+        case (.session, let sid?):
+            awaitReply(.sessionEnd(clearsCookies: clearsCookies), .end(sid, reason: .upstream))
         case (.session, nil), (.others, nil): releaseHeld(cookies: [])
         case (.subject, _):
             awaitReply(
@@ -105,7 +109,8 @@ extension DownstreamConnection {
                 .endSubject(token.subject, sparing: nil, reason: .upstream))
         case (.others, let sid?):
             awaitReply(
-                .sessionEnd(clearsCookies: false), .endSubject(token.subject, sparing: sid, reason: .upstream))
+                .sessionEnd(clearsCookies: false), .endSubject(token.subject, sparing: sid, reason: .upstream)
+            )
         case (.access, _): awaitReply(.sessionEnd(clearsCookies: false), .expireAccess(token.subject))
         }
     }
@@ -113,7 +118,7 @@ extension DownstreamConnection {
     private func finishSessionEnd(_ reply: SessionReply, clearsCookies: Bool) {
         if case .unavailable = reply {
             // The upstream's answer says that something has ended; it has not.
-            failHeld(.sessionsUnavailable)
+            refuse(.sessionsUnavailable)
             return
         }
         releaseHeld(cookies: clearsCookies ? TokenDelivery(shard.runtime).clearing : [])
@@ -124,16 +129,5 @@ extension DownstreamConnection {
     private func releaseHeld(cookies: [String]) {
         exchange.phase = .relaying
         exchange.upstream?.releaseHeld(cookies: cookies)
-    }
-
-    private func failHeld(_ error: ProxyError) {
-        dropUpstream()
-        refuse(error)
-    }
-
-    private func dropUpstream() {
-        let upstream = exchange.upstream
-        exchange.upstream = nil
-        upstream?.abandon()
     }
 }

@@ -70,7 +70,10 @@ struct TokenDelivery {
 
     /// The two cookies that clear ours: same name, path and attributes (RFC 6265 §5.3).
     var clearing: [String] {
-        [cookie(names.access, "", path: "/", seconds: 0), cookie(names.refresh, "", path: refreshPath, seconds: 0)]
+        [
+            cookie(names.access, "", path: "/", seconds: 0),
+            cookie(names.refresh, "", path: refreshPath, seconds: 0),
+        ]
     }
 
     private func cookie(_ name: [UInt8], _ value: String, path: String, seconds: Int64) -> String {
@@ -80,5 +83,7 @@ struct TokenDelivery {
     }
 
     /// RFC 6749 §5.1: token answers MUST NOT be stored.
-    static let noStore: [(name: StaticString, value: String)] = [("Cache-Control", "no-store"), ("Pragma", "no-cache")]
+    static let noStore: [(name: StaticString, value: String)] = [
+        ("Cache-Control", "no-store"), ("Pragma", "no-cache"),
+    ]
 }

@@ -94,7 +94,9 @@ enum AccessRule {
         case .ambiguous: return .refused(.ambiguousCredential)
         case .misplacedRefreshToken: return .refused(.misplacedRefreshToken)
         case .bearer(let range):
-            verdict = head.block.withBytes { gatekeeper.check($0.extracting(range.offsets), memo: &memo, now: now) }
+            verdict = head.block.withBytes {
+                gatekeeper.check($0.extracting(range.offsets), memo: &memo, now: now)
+            }
         case .cookies(let ranges):
             verdict = firstAccepted(head, ranges, gatekeeper, &memo, now)
         }
@@ -103,7 +105,9 @@ enum AccessRule {
             if case .refused(let rejection) = verdict { return .refused(.token(rejection)) }
             return .refused(.noCredential)
         }
-        if case .cookies = credentials, !head.method.isSafe, !SameOrigin.isShown(by: head, runtime.publicOrigin) {
+        if case .cookies = credentials, !head.method.isSafe,
+            !SameOrigin.isShown(by: head, runtime.publicOrigin)
+        {
             return .refused(.crossOrigin)
         }
         return judge(token, route.configuration)
@@ -111,7 +115,8 @@ enum AccessRule {
 
     /// Several cookies of our name: one may be a stale one of another path or domain, so each is tried.
     private static func firstAccepted(
-        _ head: borrowing RequestHead, _ ranges: [ByteRange], _ gatekeeper: Gatekeeper, _ memo: inout TokenMemo,
+        _ head: borrowing RequestHead, _ ranges: [ByteRange], _ gatekeeper: Gatekeeper,
+        _ memo: inout TokenMemo,
         _ now: WallTime
     ) -> TokenVerdict {
         head.block.withBytes { bytes in

@@ -72,7 +72,8 @@ enum IdentityFields {
     /// The identity that we vouch for, and what proxies say about the client: nobody's word but ours, as long as no
     /// proxy in front of us is trusted. The whole family goes (CVE-2026-35051).
     private static let ours = FieldNameSet([
-        .xAuthSubject, .xAuthSession, .xAuthScope, .forwarded, .xForwardedFor, .xForwardedProto, .xForwardedHost,
+        .xAuthSubject, .xAuthSession, .xAuthScope, .forwarded, .xForwardedFor, .xForwardedProto,
+        .xForwardedHost,
         .xForwardedPort, .xForwardedPrefix, .xForwardedServer, .xRealIP,
     ])
 }

@@ -32,7 +32,9 @@ enum PathNormalization {
                     let low = ASCII.hexadecimalValue(path[index + 2])
                 else { return .refused }
                 index += 3
-                if !append(decoded: high << 4 | low, of: path, following: index, to: &scratch) { return .refused }
+                if !append(decoded: high << 4 | low, of: path, following: index, to: &scratch) {
+                    return .refused
+                }
             } else if byte == backslash {
                 return .refused
             } else {

@@ -32,7 +32,8 @@ package final class Shard {
     /// Makes a shard on its queue and starts it.
     ///
     /// - Returns: the door to it.
-    package static func start(_ runtime: GatewayRuntime, queue: DispatchQueue) throws -> Mailbox<ShardMessage> {
+    package static func start(_ runtime: GatewayRuntime, queue: DispatchQueue) throws -> Mailbox<ShardMessage>
+    {
         try queue.sync {
             let shard = try Shard(runtime, queue: queue)
             shard.run()
@@ -111,7 +112,8 @@ package final class Shard {
         head.block.withBytes { bytes in
             let agent = head.block.first(.userAgent).map { head.block.fields[$0].value } ?? .empty
             accessLog.append(
-                entry, method: bytes.extracting(head.methodRange.offsets), path: bytes.extracting(head.path.offsets),
+                entry, method: bytes.extracting(head.methodRange.offsets),
+                path: bytes.extracting(head.path.offsets),
                 userAgent: bytes.extracting(agent.offsets), now: wallTime)
         }
     }

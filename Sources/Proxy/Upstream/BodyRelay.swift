@@ -152,7 +152,9 @@ extension UpstreamConnection {
         return false
     }
 
-    private static let sessionFields = FieldNameSet([.sessionStart, .sessionClaims, .sessionLabel, .sessionEnd])
+    private static let sessionFields = FieldNameSet([
+        .sessionStart, .sessionClaims, .sessionLabel, .sessionEnd,
+    ])
     private static let contentLength = FieldNameSet([.contentLength])
 }
 
@@ -166,7 +168,9 @@ enum SetCookieFields {
                 var start = value.start
                 while start < value.end, bytes[start] == 0x20 || bytes[start] == 0x09 { start += 1 }
                 var end = start
-                while end < value.end, bytes[end] != UInt8(ascii: "="), bytes[end] != UInt8(ascii: ";") { end += 1 }
+                while end < value.end, bytes[end] != UInt8(ascii: "="), bytes[end] != UInt8(ascii: ";") {
+                    end += 1
+                }
                 while end > start, bytes[end - 1] == 0x20 || bytes[end - 1] == 0x09 { end -= 1 }
                 let name = bytes.extracting(start..<end)
                 return name.equals(names.access.span) || name.equals(names.refresh.span)

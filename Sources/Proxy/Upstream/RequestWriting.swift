@@ -18,7 +18,8 @@ enum RequestWriting {
     }
 
     /// Writes the whole head.
-    static func write(_ downstream: DownstreamConnection, target: UpstreamTarget, to output: inout ByteBuffer) {
+    static func write(_ downstream: DownstreamConnection, target: UpstreamTarget, to output: inout ByteBuffer)
+    {
         let exchange = downstream.exchange
         downstream.head.block.withBytes { bytes in
             output.append(bytes, downstream.head.methodRange)

@@ -133,7 +133,8 @@ final class UpstreamConnection: EventTarget {
         case .awaitingHead where !isEstablished: fail(.upstreamConnectTimeout)
         case .awaitingHead, .readingBody:
             // Not the upstream's delay while the client has not sent its whole request.
-            if let downstream, !downstream.exchange.requestIsComplete, output.isEmpty, phase == .awaitingHead {
+            if let downstream, !downstream.exchange.requestIsComplete, output.isEmpty, phase == .awaitingHead
+            {
                 awaitUpstream()
             } else {
                 fail(.upstreamTimeout)
