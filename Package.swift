@@ -64,6 +64,8 @@ let package = Package(
         tests("PrimitivesTests", of: ["Primitives", "Support"]),
         tests("CryptoTests", of: ["Crypto", "Primitives"]),
         tests("JOSETests", of: ["JOSE", "Crypto", "Primitives"]),
+        tests("ObservabilityTests", of: ["Observability", "Primitives"]),
+        tests("ProxyTests", of: ["Proxy", "Configuration", "HTTP", "Primitives"]),
         tests("ConfigurationTests", of: ["Configuration", "Primitives"]),
     ]
 )
