@@ -4,7 +4,9 @@
 
 /// The HTML of the demo.
 enum Pages {
+    /// The empty icon keeps browsers from asking for one, which would be a 401 in every log.
     private static let style = """
+        <link rel="icon" href="data:,">
         <style>
           body { font: 16px/1.5 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem; }
           label, dt { display: block; font-weight: 600; margin-top: 1rem; }
