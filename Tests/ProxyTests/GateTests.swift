@@ -71,7 +71,7 @@ struct CookieStrippingTests {
         "our cookies are taken out and the others left",
         arguments: [
             ("access=x", ""), ("a=b; access=x; c=d", "a=b; c=d"), ("refresh=r; access=x", ""),
-            ("a=b;access=x", "a=b"), (" a=b ; access = x", "a=b; access = x"),
+            ("a=b;access=x", "a=b"), (" a=b ; access = x", "a=b"),
             ("accessx=1; access=", "accessx=1"),
             ("access", ""),
         ])

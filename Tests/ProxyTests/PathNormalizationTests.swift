@@ -9,7 +9,7 @@ import Testing
 struct PathNormalizationTests {
     @Test(
         "a path in normal form stays as it is",
-        arguments: ["/", "/a", "/a/b/", "/a.b/..c/d..", "/a;v=1/b", "/%", "/a-_~!$&'()*+,;=:@b"].filter {
+        arguments: ["/", "/a", "/a/b/", "/a.b/..c/d..", "/a;v=1/b", "/a-_~!$&'()*+,;=:@b"].filter {
             $0 != "/%"
         })
     func unchanged(_ path: String) {
@@ -31,7 +31,7 @@ struct PathNormalizationTests {
     @Test(
         "what readers read differently is refused",
         arguments: [
-            "/a%2fb", "/a%2Fb", "/a%5cb", "/a\\b", "/a%00b", "/%252e%252e/a", "/a%2541", "/..", "/../a",
+            "/a%2fb", "/a%2Fb", "/a%5cb", "/a\\b", "/a%00b", "/%252e%252e/a", "/a%2541", "/%25%61%62", "/..", "/../a",
             "/a/../../b",
             "/..;/a", "/a/..;x=1/b", "/.;/a", "/a%", "/a%2", "/a%zz", "/%2e%2e;/a",
         ])

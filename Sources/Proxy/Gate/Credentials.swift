@@ -109,7 +109,9 @@ enum CookieFields {
             while end > start, bytes[end - 1] == 0x20 || bytes[end - 1] == 0x09 { end -= 1 }
             index += 1
             if end == start { continue }
-            let nameEnd = min(equals ?? end, end)
+            // Some readers drop blanks before the `=`: then `access =` is our cookie to them.
+            var nameEnd = min(equals ?? end, end)
+            while nameEnd > start, bytes[nameEnd - 1] == 0x20 || bytes[nameEnd - 1] == 0x09 { nameEnd -= 1 }
             let valueStart = min(equals.map { $0 + 1 } ?? end, end)
             body(ByteRange(start, nameEnd), ByteRange(valueStart, end), ByteRange(start, end))
         }
