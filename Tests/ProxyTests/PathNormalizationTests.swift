@@ -9,9 +9,7 @@ import Testing
 struct PathNormalizationTests {
     @Test(
         "a path in normal form stays as it is",
-        arguments: ["/", "/a", "/a/b/", "/a.b/..c/d..", "/a;v=1/b", "/a-_~!$&'()*+,;=:@b"].filter {
-            $0 != "/%"
-        })
+        arguments: ["/", "/a", "/a/b/", "/a.b/..c/d..", "/a;v=1/b", "/a-_~!$&'()*+,;=:@b"])
     func unchanged(_ path: String) {
         #expect(normalise(path) == path)
     }

@@ -32,9 +32,7 @@ enum PathNormalization {
                     let low = ASCII.hexadecimalValue(path[index + 2])
                 else { return .refused }
                 index += 3
-                if !append(decoded: high << 4 | low, of: path, following: index, to: &scratch) {
-                    return .refused
-                }
+                if !append(decoded: high << 4 | low, to: &scratch) { return .refused }
             } else if byte == backslash {
                 return .refused
             } else {
