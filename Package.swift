@@ -65,5 +65,7 @@ let package = Package(
         tests("CryptoTests", of: ["Crypto", "Primitives"]),
         tests("JOSETests", of: ["JOSE", "Crypto", "Primitives"]),
         tests("ConfigurationTests", of: ["Configuration", "Primitives"]),
+        tests("SQLiteTests", of: ["SQLite"]),
+        tests("SessionsTests", of: ["Sessions", "SQLite", "JOSE", "Crypto", "Primitives"]),
     ]
 )
