@@ -34,6 +34,18 @@ enum Samples {
             idleDeadline: at.advanced(byMilliseconds: 7 * day), client: client)
     }
 
+    /// A path for a database in a directory of its own.
+    static func databasePath() throws -> String { try directory().appending(path: "sessions.db").path }
+
+    /// What a crash at this moment would leave: the file and its write-ahead log, in a new directory.
+    static func databaseAfterCrash(_ path: String) throws -> String {
+        let copy = try databasePath()
+        for suffix in ["", "-wal"] {
+            try FileManager.default.copyItem(atPath: path + suffix, toPath: copy + suffix)
+        }
+        return copy
+    }
+
     /// A new empty directory; whoever asks for it leaves it to the system's cleaning.
     static func directory() throws -> URL {
         let url = FileManager.default.temporaryDirectory.appending(path: "sessions-\(UUID().uuidString)")
