@@ -67,5 +67,7 @@ let package = Package(
         tests("ObservabilityTests", of: ["Observability", "Primitives"]),
         tests("ProxyTests", of: ["Proxy", "Configuration", "HTTP", "Primitives"]),
         tests("ConfigurationTests", of: ["Configuration", "Primitives"]),
+        tests("SQLiteTests", of: ["SQLite"]),
+        tests("SessionsTests", of: ["Sessions", "SQLite", "JOSE", "Crypto", "Primitives"]),
     ]
 )
