@@ -60,8 +60,13 @@ let package = Package(
             ]),
         program("demo-api", on: ["Network", "HTTP", "Primitives"]),
 
-        .target(name: "Support", dependencies: ["Primitives"], path: "Tests/Support", swiftSettings: settings),
+        .target(
+            name: "Support", dependencies: ["HTTP", "Primitives"], path: "Tests/Support", swiftSettings: settings),
         tests("PrimitivesTests", of: ["Primitives", "Support"]),
+        .testTarget(
+            name: "HTTPTests", dependencies: ["HTTP", "Primitives", "Support"], exclude: ["Fixtures"],
+            swiftSettings: settings),
+        tests("NetworkTests", of: ["Network", "Primitives", "Support"]),
         tests("CryptoTests", of: ["Crypto", "Primitives"]),
         tests("JOSETests", of: ["JOSE", "Crypto", "Primitives"]),
         tests("ObservabilityTests", of: ["Observability", "Primitives"]),

@@ -35,7 +35,13 @@ enum FieldParser {
             guard index < count else { return .needsMore }
             let nameEnd = index
             if bytes[index] != UInt8(ascii: ":") || nameEnd == nameStart {
-                throw nameViolation(bytes[index], isFirst: nameEnd == nameStart)
+                // RFC 9112 §5.2: a server MUST refuse obs-fold, or replace it; refusing is what cannot be misread.
+                let isFolded = nameEnd == nameStart && (bytes[index] == 0x20 || bytes[index] == 0x09)
+                if isFolded { throw .foldedLine }
+                guard let fault = LineFault.violation(bytes, at: index, otherwise: .fieldName) else {
+                    return .needsMore
+                }
+                throw fault
             }
             index += 1
 
@@ -76,15 +82,5 @@ enum FieldParser {
         while valueEnd > valueStart, bytes[valueEnd - 1] == 0x20 || bytes[valueEnd - 1] == 0x09 { valueEnd -= 1 }
         index = position + 2
         return ByteRange(valueStart, valueEnd)
-    }
-
-    private static func nameViolation(_ byte: UInt8, isFirst: Bool) -> ProtocolViolation {
-        switch byte {
-        case 0x0A: .bareLineFeed
-        case 0x0D: .bareCarriageReturn
-        // RFC 9112 §5.2: a server MUST refuse obs-fold, or replace it; refusing is what cannot be misread.
-        case 0x20, 0x09: isFirst ? .foldedLine : .fieldName
-        default: byte < 0x20 || byte == 0x7F ? .controlByte : .fieldName
-        }
     }
 }

@@ -56,7 +56,10 @@ package enum RequestParser {
         while index < count, token.contains(bytes[index]) { index += 1 }
         if index - start > methodBytesMax { throw .methodToken }
         guard index < count else { return .needsMore }
-        if index == start || bytes[index] != 0x20 { throw lineViolation(bytes[index], otherwise: .methodToken) }
+        if index == start || bytes[index] != 0x20 {
+            guard let fault = LineFault.startLine(bytes, at: index, otherwise: .methodToken) else { return .needsMore }
+            throw fault
+        }
         head.methodRange = ByteRange(start, index)
         head.method = Method(bytes.extracting(start..<index))
 
@@ -71,7 +74,10 @@ package enum RequestParser {
         }
         if index - targetStart > limits.targetBytesMax { throw .targetTooLong }
         guard index < count else { return .needsMore }
-        if index == targetStart || bytes[index] != 0x20 { throw lineViolation(bytes[index], otherwise: .target) }
+        if index == targetStart || bytes[index] != 0x20 {
+            guard let fault = LineFault.startLine(bytes, at: index, otherwise: .target) else { return .needsMore }
+            throw fault
+        }
         head.target = ByteRange(targetStart, index)
 
         let versionStart = index + 1
@@ -79,22 +85,13 @@ package enum RequestParser {
         head.version = version
         index = versionStart + VersionParser.byteCount
         guard index < count else { return .needsMore }
-        if bytes[index] != 0x0D { throw lineViolation(bytes[index], otherwise: .startLine) }
+        if bytes[index] != 0x0D {
+            guard let fault = LineFault.startLine(bytes, at: index, otherwise: .startLine) else { return .needsMore }
+            throw fault
+        }
         guard index + 1 < count else { return .needsMore }
         if bytes[index + 1] != 0x0A { throw .bareCarriageReturn }
         return .complete(index + 2)
-    }
-
-    private static func lineViolation(
-        _ byte: UInt8, otherwise: ProtocolViolation
-    ) -> ProtocolViolation {
-        switch byte {
-        case 0x0A: .bareLineFeed
-        case 0x0D: .startLine
-        case 0x20: .startLine
-        case 0x00..<0x20, 0x7F: .controlByte
-        default: otherwise
-        }
     }
 
     /// RFC 9112 §3.2: origin-form, absolute-form (which a server MUST accept), or `*` for OPTIONS.
@@ -182,19 +179,23 @@ enum VersionParser {
 
     /// nil: the bytes are not all there yet.
     static func parse(_ bytes: Span<UInt8>, at start: Int) throws(ProtocolViolation) -> Version? {
-        if start + byteCount > bytes.count { return nil }
-        if !bytes.extracting(start..<start + 7).equals("HTTP/1.") {
+        let available = min(7, bytes.count - start)
+        for index in 0..<available where bytes[start + index] != name[index] {
             // `HTTP/2.0`: well-formed, and not ours to speak.
-            if bytes.extracting(start..<start + 5).equals("HTTP/"), ASCII.isDigit(bytes[start + 5]) {
-                throw .versionUnsupported
-            }
-            throw .version
+            if index == 5 && ASCII.isDigit(bytes[start + 5]) { throw .versionUnsupported }
+            guard let fault = LineFault.violation(bytes, at: start + index, otherwise: .version) else { return nil }
+            throw fault
         }
+        if start + byteCount > bytes.count { return nil }
         switch bytes[start + 7] {
         case UInt8(ascii: "1"): return .http11
         case UInt8(ascii: "0"): return .http10
         case UInt8(ascii: "2")...UInt8(ascii: "9"): throw .versionUnsupported
-        default: throw .version
+        default:
+            guard let fault = LineFault.violation(bytes, at: start + 7, otherwise: .version) else { return nil }
+            throw fault
         }
     }
+
+    private static let name: [UInt8] = Array("HTTP/1.".utf8)
 }

@@ -37,11 +37,13 @@ package enum ResponseParser {
         head.version = version
         var index = VersionParser.byteCount
         guard index + 5 <= bytes.count else { return .needsMore }
-        if bytes[index] != 0x20 { throw .startLine }
+        if bytes[index] != 0x20 { throw LineFault.violation(bytes, at: index, otherwise: .startLine) ?? .startLine }
         index += 1
         var status = 0
         for position in index..<(index + 3) {
-            if !ASCII.isDigit(bytes[position]) { throw .statusCode }
+            if !ASCII.isDigit(bytes[position]) {
+                throw LineFault.violation(bytes, at: position, otherwise: .statusCode) ?? .statusCode
+            }
             status = status * 10 + Int(bytes[position] - 48)
         }
         // RFC 9110 §15: "Values outside the range 100..599 are invalid".
@@ -51,7 +53,7 @@ package enum ResponseParser {
         if bytes[index] == 0x20 {
             index += 1
         } else if bytes[index] != 0x0D {
-            throw .startLine
+            throw LineFault.violation(bytes, at: index, otherwise: .startLine) ?? .startLine
         }
         let reasonStart = index
         while index < bytes.count, bytes[index] >= 0x20 && bytes[index] != 0x7F || bytes[index] == 0x09 { index += 1 }
