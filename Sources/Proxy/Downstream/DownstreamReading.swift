@@ -75,7 +75,7 @@ extension DownstreamConnection {
             refuse(.bodyTooLarge)
             return
         }
-        RequestWriting.prepare(self)
+        RequestWriting.prepare(&head.block, exchange: exchange, runtime: shard.runtime)
         exchange.phase = .relaying
         exchange.wasForwarded = true
         shard.pool(route.configuration.upstream).assign(to: self)

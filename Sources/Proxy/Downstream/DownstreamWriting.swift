@@ -55,9 +55,7 @@ extension DownstreamConnection {
     func sendInterim(_ response: borrowing ResponseHead) {
         if head.version == .http10 { return }
         shard.buffers.supply(&output)
-        writeStatusLine(response)
-        response.block.write(to: &output)
-        output.append("\r\n")
+        ResponseWriting.write(response, cookies: [], connection: nil, isChunked: false, to: &output)
         flush()
     }
 
@@ -68,38 +66,17 @@ extension DownstreamConnection {
         if !exchange.requestIsComplete { exchange.isPersistent = false }
         exchange.hasResponse = true
         exchange.status = response.status
-        exchange.responseFraming = response.framing
-        if response.framing == .untilClose || response.framing == .chunked {
-            if head.version == .http11 {
-                exchange.responseFraming = .chunked
-            } else {
-                exchange.responseFraming = .untilClose
-                exchange.isPersistent = false
-            }
+        var framing = response.framing
+        if framing == .untilClose || framing == .chunked {
+            // RFC 9112 §7.1: an HTTP/1.0 client cannot take the chunked coding off.
+            framing = head.version == .http11 ? .chunked : .untilClose
+            if framing == .untilClose { exchange.isPersistent = false }
         }
+        exchange.responseFraming = framing
         shard.buffers.supply(&output)
-        writeStatusLine(response)
-        response.block.write(to: &output)
-        for cookie in cookies {
-            output.append("Set-Cookie: ")
-            output.append(text: cookie)
-            output.append("\r\n")
-        }
-        if let connection = connectionField {
-            output.append("Connection: ")
-            output.append(connection)
-            output.append("\r\n")
-        }
-        if exchange.responseFraming == .chunked { output.append("Transfer-Encoding: chunked\r\n") }
-        output.append("\r\n")
-    }
-
-    private func writeStatusLine(_ response: borrowing ResponseHead) {
-        output.append("HTTP/1.1 ")
-        output.append(decimal: UInt64(response.status))
-        output.append(" ")
-        response.block.withBytes { bytes in output.append(bytes, response.reason) }
-        output.append("\r\n")
+        ResponseWriting.write(
+            response, cookies: cookies, connection: connectionField, isChunked: framing == .chunked,
+            to: &output)
     }
 
     /// Adds a piece of the answer's body.
@@ -149,4 +126,30 @@ extension DownstreamConnection {
 
     /// How much of an answer may wait for a slow client.
     static let outputBytesMax = 64 * 1024
+}
+
+/// The head of an upstream's response as the client gets it.
+private enum ResponseWriting {
+    static func write(
+        _ response: borrowing ResponseHead, cookies: [String], connection: StaticString?, isChunked: Bool,
+        to output: inout ByteBuffer
+    ) {
+        output.append("HTTP/1.1 ")
+        output.append(decimal: UInt64(response.status))
+        output.append(" ")
+        response.block.withBytes { bytes in output.append(bytes, response.reason) }
+        output.append("\r\n")
+        response.block.write(to: &output)
+        for cookie in cookies {
+            output.append("Set-Cookie: ")
+            output.append(text: cookie)
+            output.append("\r\n")
+        }
+        if let connection {
+            output.append("Connection: ")
+            output.append(connection)
+            output.append("\r\n")
+        }
+        output.append(isChunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n")
+    }
 }

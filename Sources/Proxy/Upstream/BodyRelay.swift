@@ -60,7 +60,7 @@ extension UpstreamConnection {
             if head.isInterim {
                 interimCount += 1
                 if interimCount > limits.interimResponsesMax { throw .interimFlood }
-                prepareHead()
+                Self.prepare(&head, names: pool.shard.runtime.cookieNames)
                 downstream.sendInterim(head)
                 return phase == .awaitingHead
             }
@@ -86,7 +86,7 @@ extension UpstreamConnection {
     private func takeFinalHead(_ downstream: DownstreamConnection) {
         reader = BodyReader(head.framing)
         let signal = SessionSignal.read(head, route: downstream.exchange.route)
-        prepareHead()
+        Self.prepare(&head, names: pool.shard.runtime.cookieNames)
         switch signal {
         case .none: startBody(downstream, cookies: [])
         case .malformed(let reason):
@@ -109,13 +109,13 @@ extension UpstreamConnection {
     }
 
     /// Takes out of a response's head what is not for the client.
-    private func prepareHead() {
+    private static func prepare(_ head: inout ResponseHead, names: CookieNames) {
         Persistence.removeHopByHop(&head.block)
-        head.block.removeAliases(Self.sessionFields)
+        head.block.removeAliases(sessionFields)
         // RFC 9110 §8.6: no Content-Length in a 204 or an interim response.
-        if head.status == 204 || head.isInterim { head.block.remove(Self.contentLength) }
+        if head.status == 204 || head.isInterim { head.block.remove(contentLength) }
         if head.block.first(.setCookie) != nil {
-            SetCookieFields.removeOurs(from: &head.block, names: pool.shard.runtime.cookieNames)
+            SetCookieFields.removeOurs(from: &head.block, names: names)
         }
     }
 

@@ -8,31 +8,30 @@ import Primitives
 enum RequestWriting {
     /// Takes out of the head what does not pass: hop-by-hop fields, forged identity, our credentials. Once per
     /// exchange, before it is written, maybe twice.
-    static func prepare(_ downstream: DownstreamConnection) {
-        let runtime = downstream.shard.runtime
-        let exchange = downstream.exchange
-        Persistence.removeHopByHop(&downstream.head.block)
-        IdentityFields.strip(&downstream.head.block, runtime: runtime)
+    static func prepare(_ block: inout HeaderBlock, exchange: Exchange, runtime: GatewayRuntime) {
+        Persistence.removeHopByHop(&block)
+        IdentityFields.strip(&block, runtime: runtime)
         exchange.keptCookies = IdentityFields.stripCredentials(
-            &downstream.head.block, bearerWasOurs: exchange.token != nil, names: runtime.cookieNames)
+            &block, bearerWasOurs: exchange.token != nil, names: runtime.cookieNames)
     }
 
     /// Writes the whole head.
-    static func write(_ downstream: DownstreamConnection, target: UpstreamTarget, to output: inout ByteBuffer)
-    {
-        let exchange = downstream.exchange
-        downstream.head.block.withBytes { bytes in
-            output.append(bytes, downstream.head.methodRange)
+    static func write(
+        _ head: borrowing RequestHead, exchange: Exchange, client: [UInt8], target: UpstreamTarget,
+        to output: inout ByteBuffer
+    ) {
+        head.block.withBytes { bytes in
+            output.append(bytes, head.methodRange)
             output.append(" ")
             if exchange.usesNormalPath {
                 output.append(exchange.normalPath)
             } else {
-                output.append(bytes, downstream.head.path)
+                output.append(bytes, head.path)
             }
-            output.append(bytes, downstream.head.query)
+            output.append(bytes, head.query)
             output.append(" HTTP/1.1\r\n")
         }
-        downstream.head.block.write(to: &output)
+        head.block.write(to: &output)
         for cookie in exchange.keptCookies {
             output.append("Cookie: ")
             output.append(cookie)
@@ -41,20 +40,19 @@ enum RequestWriting {
         if let token = exchange.token, let route = exchange.route {
             IdentityFields.write(token, route: route, to: &output)
         }
-        writeForwarded(downstream, target, to: &output)
-        if downstream.head.framing == .chunked { output.append("Transfer-Encoding: chunked\r\n") }
-        output.append("\r\n")
+        writeForwarded(head, client, target, to: &output)
+        output.append(head.framing == .chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n")
     }
 
     /// Who asked, and how: what the upstream can no longer see from its own connection.
     private static func writeForwarded(
-        _ downstream: DownstreamConnection, _ target: UpstreamTarget, to output: inout ByteBuffer
+        _ head: borrowing RequestHead, _ client: [UInt8], _ target: UpstreamTarget,
+        to output: inout ByteBuffer
     ) {
         output.append("X-Forwarded-For: ")
-        output.append(downstream.clientText)
+        output.append(client)
         output.append("\r\nX-Forwarded-Proto: http\r\n")
-        let authority = downstream.head.authority
-        if authority.isEmpty {
+        if head.authority.isEmpty {
             // RFC 9112 §3.2: every HTTP/1.1 request has a Host.
             output.append("Host: ")
             output.append(target.authority)
@@ -62,7 +60,7 @@ enum RequestWriting {
             return
         }
         output.append("X-Forwarded-Host: ")
-        downstream.head.block.withBytes { bytes in output.append(bytes, authority) }
+        head.block.withBytes { bytes in output.append(bytes, head.authority) }
         output.append("\r\n")
     }
 }

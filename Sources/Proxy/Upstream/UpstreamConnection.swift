@@ -65,7 +65,10 @@ final class UpstreamConnection: EventTarget {
         interimCount = 0
         isBlocked = false
         shard.buffers.supply(&output)
-        RequestWriting.write(downstream, target: pool.target, to: &output)
+        RequestWriting.write(
+            downstream.head, exchange: downstream.exchange, client: downstream.clientText,
+            target: pool.target,
+            to: &output)
         if !isEstablished {
             shard.loop.setDeadline(self, milliseconds: pool.target.configuration.connectTimeoutMilliseconds)
             return
