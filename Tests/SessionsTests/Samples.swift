@@ -46,6 +46,11 @@ enum Samples {
         return copy
     }
 
+    /// All that a database has on disk.
+    static func bytes(ofDatabase path: String) throws -> [UInt8] {
+        try ["", "-wal"].flatMap { [UInt8](try Data(contentsOf: URL(filePath: path + $0))) }
+    }
+
     /// A new empty directory; whoever asks for it leaves it to the system's cleaning.
     static func directory() throws -> URL {
         let url = FileManager.default.temporaryDirectory.appending(path: "sessions-\(UUID().uuidString)")
