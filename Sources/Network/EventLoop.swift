@@ -47,6 +47,7 @@ package final class EventLoop {
     private var timer: (any DispatchSourceTimer)?
     private var timerInstant = MonotonicInstant.never
     private var onMessages: () -> Void = {}
+    private var onBatchBegin: () -> Void = {}
     private var onBatchEnd: () -> Void = {}
     private var onTurnEnd: () -> Void = {}
     private var isStopped = false
@@ -71,12 +72,15 @@ package final class EventLoop {
     ///
     /// - Parameters:
     ///   - onMessages: the mailbox has something; called on the queue.
+    ///   - onBatchBegin: events have come and are about to be handled; called on the queue.
     ///   - onBatchEnd: a batch of events has been handled; called on the queue.
     ///   - onTurnEnd: the queue is about to be given back; called on it.
     package func start(
-        onMessages: @escaping () -> Void, onBatchEnd: @escaping () -> Void, onTurnEnd: @escaping () -> Void
+        onMessages: @escaping () -> Void, onBatchBegin: @escaping () -> Void = {},
+        onBatchEnd: @escaping () -> Void = {}, onTurnEnd: @escaping () -> Void = {}
     ) {
         self.onMessages = onMessages
+        self.onBatchBegin = onBatchBegin
         self.onBatchEnd = onBatchEnd
         self.onTurnEnd = onTurnEnd
         let source = DispatchSource.makeReadSource(fileDescriptor: poller.descriptor.raw, queue: queue)
@@ -177,7 +181,12 @@ package final class EventLoop {
         var lingers: Int32 = 0
         repeat {
             var hasMessages = false
-            let count = poller.wait(milliseconds: lingers) { data, readiness in
+            let count = poller.wait(milliseconds: lingers)
+            // Read behind the wait, which may have been a long one: what comes now must not be judged by its beginning.
+            now = Clock.monotonic
+            onBatchBegin()
+            for index in 0..<count {
+                let (data, readiness) = poller.event(index)
                 if data == Self.wakeupData {
                     wakeup.acknowledge()
                     hasMessages = true
@@ -185,7 +194,6 @@ package final class EventLoop {
                     target.becameReady(readiness)
                 }
             }
-            now = Clock.monotonic
             if hasMessages { onMessages() }
             visitDue()
             onBatchEnd()

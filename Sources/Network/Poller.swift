@@ -30,6 +30,7 @@ public struct Readiness: OptionSet, Sendable {
 final class Poller {
     let descriptor: FileDescriptor
     private let events: UnsafeMutablePointer<epoll_event>
+    private var count = 0
 
     init() throws(SystemError) {
         let raw = gateway_epoll_create()
@@ -49,7 +50,9 @@ final class Poller {
     }
 
     /// Watches a wake-up, until it is acknowledged.
-    func add(wakeup: Int32, data: UInt64) throws(SystemError) { try add(wakeup, Readiness.readable.rawValue, data) }
+    func add(wakeup: Int32, data: UInt64) throws(SystemError) {
+        try add(wakeup, Readiness.readable.rawValue, data)
+    }
 
     private func add(_ target: Int32, _ events: UInt32, _ data: UInt64) throws(SystemError) {
         let result = gateway_epoll_control(descriptor.raw, EPOLL_CTL_ADD, target, events, data)
@@ -61,18 +64,21 @@ final class Poller {
         _ = gateway_epoll_control(descriptor.raw, EPOLL_CTL_DEL, target, 0, 0)
     }
 
-    /// Waits for events and calls `body` for each.
+    /// Waits for events.
     ///
-    /// - Returns: how many there were.
-    func wait(milliseconds: Int32, _ body: (UInt64, Readiness) -> Void) -> Int {
-        let count = unsafe gateway_epoll_wait(descriptor.raw, events, Int32(Self.capacity), milliseconds)
-        if count == -EINTR { return 0 }
+    /// - Returns: how many there are to be looked at.
+    func wait(milliseconds: Int32) -> Int {
+        let result = unsafe gateway_epoll_wait(descriptor.raw, events, Int32(Self.capacity), milliseconds)
+        count = result == -EINTR ? 0 : Int(result)
         precondition(count >= 0, "the epoll set of a shard cannot be waited for")
-        for index in 0..<Int(count) {
-            let event = unsafe events + index
-            unsafe body(gateway_epoll_data(event), Readiness(rawValue: gateway_epoll_events(event)))
-        }
-        return Int(count)
+        return count
+    }
+
+    /// An event of the last wait: whose, and what.
+    func event(_ index: Int) -> (data: UInt64, readiness: Readiness) {
+        precondition(index < count, "there were fewer events")
+        let event = unsafe events + index
+        return unsafe (gateway_epoll_data(event), Readiness(rawValue: gateway_epoll_events(event)))
     }
 
     private static let capacity = 256

@@ -112,7 +112,8 @@ package enum Syscalls {
 
     // MARK: - Files
 
-    static func open(_ path: String, flags: Int32, mode: mode_t = 0o600) throws(SystemError) -> FileDescriptor {
+    static func open(_ path: String, flags: Int32, mode: mode_t = 0o600) throws(SystemError) -> FileDescriptor
+    {
         let result = unsafe path.withCString { name in
             repeated {
                 let descriptor = unsafe Glibc.open(name, flags | O_CLOEXEC, mode)

@@ -58,6 +58,7 @@ package final class Shard {
     private func run() {
         loop.start(
             onMessages: { self.takeMessages() },
+            onBatchBegin: { self.wallTime = Clock.wall },
             onBatchEnd: { self.endBatch() },
             onTurnEnd: { self.accessLog.flush() })
     }
@@ -67,7 +68,6 @@ package final class Shard {
     // MARK: - Messages
 
     private func takeMessages() {
-        wallTime = Clock.wall
         for message in mailbox.takeAll() {
             switch message {
             case .adopt(let accepted, let role):
@@ -96,7 +96,6 @@ package final class Shard {
     }
 
     private func endBatch() {
-        wallTime = Clock.wall
         let sightings = gatekeeper.takeSightings()
         if !sightings.isEmpty { runtime.sessions.noteSeen(sightings) }
         gatekeeper.sweep(wallTime)
