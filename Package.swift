@@ -58,7 +58,7 @@ let package = Package(
             on: [
                 "Proxy", "Configuration", "Sessions", "JOSE", "Crypto", "Network", "Observability", "Primitives",
             ]),
-        program("demo-api", on: ["Network", "Primitives"]),
+        program("demo-api", on: ["Network", "HTTP", "Primitives"]),
 
         .target(
             name: "Support", dependencies: ["HTTP", "Primitives"], path: "Tests/Support", swiftSettings: settings),
@@ -69,6 +69,10 @@ let package = Package(
         tests("NetworkTests", of: ["Network", "Primitives", "Support"]),
         tests("CryptoTests", of: ["Crypto", "Primitives"]),
         tests("JOSETests", of: ["JOSE", "Crypto", "Primitives"]),
+        tests("ObservabilityTests", of: ["Observability", "Primitives"]),
+        tests("ProxyTests", of: ["Proxy", "Configuration", "HTTP", "Primitives"]),
         tests("ConfigurationTests", of: ["Configuration", "Primitives"]),
+        tests("SQLiteTests", of: ["SQLite"]),
+        tests("SessionsTests", of: ["Sessions", "SQLite", "JOSE", "Crypto", "Primitives"]),
     ]
 )

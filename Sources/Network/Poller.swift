@@ -7,15 +7,22 @@
 import CLinux
 import Glibc
 
-/// What a descriptor is ready for, or is watched for.
-package struct Readiness: OptionSet, Sendable {
-    package let rawValue: UInt32
-    package init(rawValue: UInt32) { self.rawValue = rawValue }
+/// What a descriptor is ready for.
+public struct Readiness: OptionSet, Sendable {
+    /// The bits of epoll.
+    public let rawValue: UInt32
 
-    package static let readable = Readiness(rawValue: EPOLLIN.rawValue)
-    package static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
-    /// Both directions are closed, or the connection is broken. Always watched.
-    package static let broken = Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
+    /// The readiness with these bits.
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Bytes have arrived, or the peer has closed its side.
+    public static let readable = Readiness(rawValue: EPOLLIN.rawValue)
+    /// Bytes can be sent, or connecting has been decided.
+    public static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
+    /// The peer has closed its side: reading goes on until it says so.
+    public static let ending = Readiness(rawValue: EPOLLRDHUP.rawValue)
+    /// Both directions are closed, or the connection is broken.
+    public static let broken = Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
 }
 
 /// An epoll set and the events of its last wait.
@@ -33,16 +40,20 @@ final class Poller {
 
     deinit { unsafe events.deallocate() }
 
-    /// Watches a descriptor; level-triggered.
-    func add(_ target: Int32, _ interest: Readiness, data: UInt64) throws(SystemError) {
-        let result = gateway_epoll_control(descriptor.raw, EPOLL_CTL_ADD, target, interest.rawValue, data)
-        if result < 0 { throw SystemError(code: -result, call: "epoll_ctl") }
+    /// Watches a connection for everything, edge-triggered: a change is told once, and whoever is told remembers it
+    /// until a call comes up short. Level-triggered, the kernel looks at each connection twice per event and each
+    /// pause of a direction costs a system call.
+    func add(connection: Int32, data: UInt64) throws(SystemError) {
+        let events = Readiness([.readable, .writable, .ending]).rawValue | EPOLLET.rawValue
+        try add(connection, events, data)
     }
 
-    /// Changes what a descriptor is watched for.
-    func modify(_ target: Int32, _ interest: Readiness, data: UInt64) {
-        let result = gateway_epoll_control(descriptor.raw, EPOLL_CTL_MOD, target, interest.rawValue, data)
-        precondition(result == 0, "a descriptor that is not watched was changed")
+    /// Watches a wake-up, until it is acknowledged.
+    func add(wakeup: Int32, data: UInt64) throws(SystemError) { try add(wakeup, Readiness.readable.rawValue, data) }
+
+    private func add(_ target: Int32, _ events: UInt32, _ data: UInt64) throws(SystemError) {
+        let result = gateway_epoll_control(descriptor.raw, EPOLL_CTL_ADD, target, events, data)
+        if result < 0 { throw SystemError(code: -result, call: "epoll_ctl") }
     }
 
     /// Stops watching a descriptor, before it is closed.

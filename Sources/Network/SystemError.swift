@@ -22,3 +22,8 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
     /// Out of descriptors or memory: waiting may help, giving up would not.
     package var isExhaustion: Bool { [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code) }
 }
+
+extension SystemError {
+    /// There is no such file.
+    package var isNotFound: Bool { code == ENOENT }
+}

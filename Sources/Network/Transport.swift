@@ -3,9 +3,16 @@
 
 package import Primitives
 
-/// One connection's byte stream.
+/// One connection's byte stream, and whether a call on it can get anywhere: readiness is told once, so it is kept here
+/// until a call comes up short.
 package struct Transport: ~Copyable {
     let descriptor: FileDescriptor
+    /// Whether receiving may find something.
+    package private(set) var mayReceive = false
+    /// Whether sending may get rid of something.
+    package private(set) var maySend = false
+    /// The peer has closed its side: a short read is not the last one.
+    private var isEnding = false
 
     /// Takes over a connected (or connecting) socket.
     package init(_ descriptor: consuming FileDescriptor) {
@@ -13,21 +20,44 @@ package struct Transport: ~Copyable {
         self.descriptor = descriptor
     }
 
-    /// Starts a connection to `address`. The connection is usable once the descriptor is writable and
-    /// `connectionError` is nil.
+    /// Starts a connection to `address`. It stands once it is writable and `connectionError` is nil.
     package static func connecting(to address: SocketAddress) throws(SystemError) -> Transport {
         let socket = try Syscalls.socket(family: address.addressFamily)
         _ = try Syscalls.connect(socket.raw, to: address)
         return Transport(socket)
     }
 
+    /// Takes note of what the loop has told.
+    package mutating func note(_ readiness: Readiness) {
+        if readiness.contains(.writable) { maySend = true }
+        if readiness.contains(.readable) { mayReceive = true }
+        if !readiness.isDisjoint(with: [.ending, .broken]) {
+            mayReceive = true
+            isEnding = true
+        }
+    }
+
     /// Reads what has arrived into the buffer's free room, which must not be empty.
-    package func receive(into buffer: inout ByteBuffer) -> Transfer {
-        Syscalls.receive(descriptor.raw, into: &buffer)
+    package mutating func receive(into buffer: inout ByteBuffer) -> Transfer {
+        let room = buffer.freeCount
+        let result = Syscalls.receive(descriptor.raw, into: &buffer)
+        switch result {
+        // epoll(7): a stream that gave less than was asked for is drained, unless its end is waiting behind.
+        case .bytes(let count): mayReceive = isEnding || count >= room
+        case .wouldBlock, .ended, .failed: mayReceive = false
+        }
+        return result
     }
 
     /// Sends as much as the connection takes now.
-    package func send(_ bytes: Span<UInt8>) -> Transfer { Syscalls.send(descriptor.raw, bytes) }
+    package mutating func send(_ bytes: Span<UInt8>) -> Transfer {
+        let result = Syscalls.send(descriptor.raw, bytes)
+        switch result {
+        case .bytes(let count): maySend = count >= bytes.count
+        case .wouldBlock, .ended, .failed: maySend = false
+        }
+        return result
+    }
 
     /// Why connecting failed; nil when the connection stands.
     package var connectionError: SystemError? {

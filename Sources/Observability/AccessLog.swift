@@ -137,7 +137,9 @@ extension ByteBuffer {
         var runStart = 0
         for index in 0..<bytes.count {
             let byte = bytes[index]
-            if byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\") { continue }
+            if byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\") {
+                continue
+            }
             append(bytes.extracting(runStart..<index))
             append("\\u00")
             append(byte: ASCII.hexadecimalDigit(byte >> 4))

@@ -44,7 +44,8 @@ package final class ServiceLog: Sendable {
     private func write(_ level: LogLevel, _ message: String) {
         if level > self.level { return }
         // A message may quote what came from outside: control bytes must not start a line of their own.
-        let safe = message.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "?" : String($0) }.joined()
+        let safe = message.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "?" : String($0) }
+            .joined()
         sink.append(Array("\(CivilTime(clock()).rfc3339) \(level.word) \(safe)\n".utf8))
     }
 }

@@ -77,11 +77,6 @@ public enum ASCII {
     @inlinable
     public static func hexadecimalDigit(_ value: UInt8) -> UInt8 { value < 10 ? 48 &+ value : 87 &+ value }
 
-    /// Whether `bytes` equal `text`, which is written in lower case, when the case of ASCII letters is ignored.
-    public static func equalsIgnoringCase(_ bytes: Span<UInt8>, lowercase text: StaticString) -> Bool {
-        equalsIgnoringCase(bytes, lowercase: text.description.utf8.span)
-    }
-
     /// Whether `bytes` equal `other`, which is in lower case, when the case of ASCII letters is ignored.
     @inlinable
     public static func equalsIgnoringCase(_ bytes: Span<UInt8>, lowercase other: Span<UInt8>) -> Bool {
@@ -110,15 +105,5 @@ extension Array where Element == UInt8 {
         self.init()
         reserveCapacity(bytes.count)
         for index in bytes.indices { append(bytes[index]) }
-    }
-}
-
-extension Span where Element == UInt8 {
-    /// Whether the two hold the same bytes. Not for secrets: the time tells where they differ.
-    @inlinable
-    public func equals(_ other: Span<UInt8>) -> Bool {
-        if count != other.count { return false }
-        for index in 0..<count where self[index] != other[index] { return false }
-        return true
     }
 }

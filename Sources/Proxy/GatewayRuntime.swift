@@ -4,7 +4,7 @@
 package import Configuration
 import HTTP
 package import JOSE
-package import Network
+import Network
 package import Observability
 import Primitives
 package import Sessions
@@ -39,7 +39,8 @@ package final class GatewayRuntime: Sendable {
         var targets: [UpstreamTarget] = []
         for upstream in configuration.upstreams {
             guard let address = SocketAddress(host: upstream.server.host, port: upstream.server.port) else {
-                throw RuntimeError(reason: "upstream \(upstream.name): \(upstream.server.host) is no IP address")
+                throw RuntimeError(
+                    reason: "upstream \(upstream.name): \(upstream.server.host) is no IP address")
             }
             targets.append(UpstreamTarget(upstream, address: address))
         }
@@ -51,7 +52,9 @@ package final class GatewayRuntime: Sendable {
         messageLimits = limits
         cookieNames = CookieNames(isSecure: configuration.publicURL.scheme == .https)
         publicOrigin = Array(configuration.publicURL.origin.utf8)
-        identityNames = configuration.routes.flatMap(\.identityFields).map { FieldFolding.folded($0.fieldName) }
+        identityNames = configuration.routes.flatMap(\.identityFields).map {
+            FieldFolding.folded($0.fieldName)
+        }
         var path = Array(configuration.refreshToken.path.utf8)
         if path.last == UInt8(ascii: "/") { path.removeLast() }
         refreshPath = path
@@ -82,7 +85,7 @@ package struct RuntimeError: Error, Sendable {
 }
 
 /// Where an upstream's requests go.
-struct UpstreamTarget: Sendable {
+final class UpstreamTarget: Sendable {
     let configuration: UpstreamConfiguration
     let address: SocketAddress
     /// The upstream as the log names it.

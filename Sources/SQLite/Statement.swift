@@ -85,7 +85,8 @@ package final class Statement {
         var text = text
         return text.withUTF8 { bytes in
             unsafe bytes.withMemoryRebound(to: CChar.self) { characters in
-                unsafe gateway_sqlite3_bind_text(handle, index, characters.baseAddress, Int32(characters.count))
+                unsafe gateway_sqlite3_bind_text(
+                    handle, index, characters.baseAddress, Int32(characters.count))
             }
         }
     }

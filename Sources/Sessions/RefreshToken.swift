@@ -33,7 +33,8 @@ package final class RefreshTokenMint {
     package init(keys: [RefreshKey]) {
         precondition(!keys.isEmpty, "refresh tokens need a server key")
         current = keys[0].number
-        self.keys = Dictionary(keys.map { ($0.number, HMACSHA256(key: $0.secret.span)) }) { first, _ in first }
+        self.keys = Dictionary(keys.map { ($0.number, HMACSHA256(key: $0.secret.span)) }) { first, _ in first
+        }
     }
 
     /// The first token of a session.
@@ -83,7 +84,9 @@ package final class RefreshTokenMint {
     }
 
     private func mac(_ number: UInt8) -> HMACSHA256 {
-        guard let mac = keys[number] else { preconditionFailure("a token names a key that its mint does not have") }
+        guard let mac = keys[number] else {
+            preconditionFailure("a token names a key that its mint does not have")
+        }
         return mac
     }
 

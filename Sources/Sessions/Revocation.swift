@@ -10,7 +10,19 @@ package struct Revocation: Sendable, Equatable {
         /// Every token of this session.
         case session(SessionID)
         /// Every token of this subject with an older epoch, unless it belongs to the spared session.
-        case subject(String, epoch: Int64, sparing: SessionID?)
+        case subject(String, epoch: Int64, sparing: Spared?)
+    }
+
+    /// The one session that the end of a subject's sessions leaves alone.
+    package struct Spared: Sendable, Equatable {
+        package let sid: SessionID
+        /// Its tokens of older epochs were revoked earlier, and stay so.
+        package let oldestEpoch: Int64
+
+        package init(sid: SessionID, oldestEpoch: Int64) {
+            self.sid = sid
+            self.oldestEpoch = oldestEpoch
+        }
     }
 
     package let scope: Scope
@@ -26,12 +38,13 @@ package struct Revocation: Sendable, Equatable {
 package struct RevocationTable {
     private struct SubjectEntry {
         var epoch: Int64
-        var sparing: SessionID?
+        var spared: Revocation.Spared?
         var until: WallTime
     }
 
     private var sessions: [SessionID: WallTime] = [:]
-    private var subjects: [String: SubjectEntry] = [:]
+    /// By the bytes of the name: String takes two canonically equivalent spellings for one, the store does not.
+    private var subjects: [[UInt8]: SubjectEntry] = [:]
     private var nextSweep = WallTime(milliseconds: 0)
 
     package init() {}
@@ -44,20 +57,24 @@ package struct RevocationTable {
     /// - Parameter until: when the last token that it can concern has expired.
     package mutating func apply(_ revocation: Revocation, until: WallTime) {
         switch revocation.scope {
-        case .session(let sid): sessions[sid] = until
-        case .subject(let subject, let epoch, let sparing):
+        case .session(let sid): sessions[sid] = max(until, sessions[sid] ?? until)
+        case .subject(let subject, let epoch, let spared):
+            let subject = Array(subject.utf8)
+            let known = subjects[subject]
             // Deltas of one subject come in order; an older one never lowers the bar.
-            if let known = subjects[subject], known.epoch > epoch { return }
-            subjects[subject] = SubjectEntry(epoch: epoch, sparing: sparing, until: until)
+            if let known, known.epoch > epoch { return }
+            subjects[subject] = SubjectEntry(
+                epoch: epoch, spared: spared, until: max(until, known?.until ?? until))
         }
     }
 
     /// Whether a token is revoked, and by what.
     package func refusal(of token: VerifiedToken) -> TokenRejection? {
         if let sid = token.sessionID, !sessions.isEmpty, sessions[sid] != nil { return .sessionEnded }
-        if !subjects.isEmpty, let entry = subjects[token.subject], token.epoch < entry.epoch,
-            entry.sparing == nil || entry.sparing != token.sessionID
-        {
+        if !subjects.isEmpty, let entry = subjects[token.subjectBytes], token.epoch < entry.epoch {
+            if let spared = entry.spared, spared.sid == token.sessionID, token.epoch >= spared.oldestEpoch {
+                return nil
+            }
             return .revoked
         }
         return nil

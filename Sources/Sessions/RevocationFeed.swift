@@ -5,9 +5,10 @@ package import Primitives
 import Synchronization
 
 /// The way to one shard: takes a revocation, and calls `applied` once the shard has it in force.
-package typealias RevocationSubscriber = @Sendable (
-    _ revocations: [Revocation], _ until: WallTime, _ applied: @escaping @Sendable () -> Void
-) -> Void
+package typealias RevocationSubscriber =
+    @Sendable (
+        _ revocations: [Revocation], _ until: WallTime, _ applied: @escaping @Sendable () -> Void
+    ) -> Void
 
 /// Fans revocations out to shards. Subscribers are set once, before the service takes its first order.
 package final class RevocationFeed: Sendable {

@@ -39,7 +39,7 @@ package final class SQLiteSessionStore: SessionStore {
             ending = try database.prepare(SQL.end)
             epochReading = try database.prepare("SELECT epoch FROM subjects WHERE subject = ?1")
             epochRaising = try database.prepare(SQL.raiseEpoch)
-            sparing = try database.prepare("UPDATE sessions SET epoch = ?2 WHERE sid = ?1")
+            sparing = try database.prepare(SQL.spare)
             listing = try database.prepare(
                 SQL.select + " WHERE s.subject = ?1 ORDER BY s.created DESC LIMIT ?2")
             listingAll = try database.prepare(SQL.select + " ORDER BY s.refreshed DESC LIMIT ?1")
@@ -56,17 +56,23 @@ package final class SQLiteSessionStore: SessionStore {
             database = try Database(path: path)
             // The lock is taken before the first look: a second gateway on this file is refused here, not later.
             try database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            guard try database.text("PRAGMA journal_mode = WAL") == "wal" else {
-                throw SQLiteError(code: 8, message: "no write-ahead log can be made", sql: path)
-            }
-            try database.execute("PRAGMA synchronous = FULL")
-            try database.execute("PRAGMA temp_store = MEMORY")
-            unusable = try SessionSchema.migrate(database, path: path)
+            // A file that is not ours is left as it is: the journal mode is written into it.
+            unusable = try SessionSchema.refusal(of: database, path: path)
+            if unusable == nil { try prepareFile(database, path) }
         } catch {
             throw StoreError(opening: path, error)
         }
         if let unusable { throw unusable }
         return database
+    }
+
+    private static func prepareFile(_ database: Database, _ path: String) throws(SQLiteError) {
+        guard try database.text("PRAGMA journal_mode = WAL") == "wal" else {
+            throw SQLiteError(code: 8, message: "no write-ahead log can be made", sql: path)
+        }
+        try database.execute("PRAGMA synchronous = FULL")
+        try database.execute("PRAGMA temp_store = MEMORY")
+        try SessionSchema.migrate(database)
     }
 
     // MARK: - Batches
@@ -109,7 +115,8 @@ package final class SQLiteSessionStore: SessionStore {
             try rotation.run(
                 .blob(sid.bytes), .integer(Int64(generation)), .integer(Int64(next.generation)),
                 .blob(next.secretDigest.bytes), .time(next.at), .time(next.idleDeadline),
-                next.client.map { .text($0.userAgent) } ?? .null, next.client.map { .text($0.address) } ?? .null)
+                next.client.map { .text($0.userAgent) } ?? .null,
+                next.client.map { .text($0.address) } ?? .null)
             return database.changedRows == 1
         }
     }
@@ -130,15 +137,20 @@ package final class SQLiteSessionStore: SessionStore {
 
     package func raiseEpoch(
         of subject: String, endingSessions: Bool, sparing spared: SessionID?, at now: WallTime
-    ) throws(StoreError) -> Int64 {
+    ) throws(StoreError) -> Revocation {
         try store { () throws(SQLiteError) in
-            var epoch: Int64 = 0
+            var isSpared = false
+            if endingSessions, let spared {
+                // Before the epoch is raised: only what is alive now can be spared.
+                try sparing.run(.blob(spared.bytes), .text(subject))
+                isSpared = database.changedRows == 1
+            }
+            let sparedBytes = isSpared ? spared.map { Statement.Value.blob($0.bytes) } : nil
+            var raised = Revocation(scope: .subject(subject, epoch: 0, sparing: nil), at: now)
             try epochRaising.rows(
-                .text(subject), .integer(endingSessions ? 1 : 0), spared.map { .blob($0.bytes) } ?? .null,
-                .time(now)
-            ) { epoch = $0.integer(0) }
-            if endingSessions, let spared { try sparing.run(.blob(spared.bytes), .integer(epoch)) }
-            return epoch
+                .text(subject), .integer(endingSessions ? 1 : 0), sparedBytes ?? .null, .time(now)
+            ) { raised = $0.subjectRevocation() }
+            return raised
         }
     }
 
@@ -168,17 +180,13 @@ package final class SQLiteSessionStore: SessionStore {
     package func revocations(since: WallTime) throws(StoreError) -> [Revocation] {
         try store { () throws(SQLiteError) in
             var revocations: [Revocation] = []
-            try database.prepare("SELECT sid, ended FROM sessions WHERE ended >= ?1").rows(.time(since)) { row in
+            try database.prepare("SELECT sid, ended FROM sessions WHERE ended >= ?1").rows(.time(since)) {
+                row in
                 guard let sid = SessionID(bytes: row.blob(0).span) else { return }
                 revocations.append(Revocation(scope: .session(sid), at: row.time(1)))
             }
-            let raised = try database.prepare("SELECT subject, epoch, spared, raised FROM subjects WHERE raised >= ?1")
-            try raised.rows(.time(since)) { row in
-                let spared = row.isNull(2) ? nil : SessionID(bytes: row.blob(2).span)
-                revocations.append(
-                    Revocation(
-                        scope: .subject(row.text(0), epoch: row.integer(1), sparing: spared), at: row.time(3)))
-            }
+            let raised = try database.prepare("SELECT \(SQL.subjectColumns) FROM subjects WHERE raised >= ?1")
+            try raised.rows(.time(since)) { revocations.append($0.subjectRevocation()) }
             return revocations
         }
     }
@@ -211,18 +219,29 @@ private enum SQL {
             confirmed = 0, user_agent = ifnull(?7, user_agent), address = ifnull(?8, address)
         WHERE sid = ?1 AND generation = ?2 AND ended IS NULL
         """
-    static let confirm = "UPDATE sessions SET confirmed = 1 WHERE sid = ?1 AND generation = ?2 AND confirmed = 0"
+    static let confirm =
+        "UPDATE sessions SET confirmed = 1 WHERE sid = ?1 AND generation = ?2 AND confirmed = 0"
     static let end = "UPDATE sessions SET ended = ?2, end_reason = ?3 WHERE sid = ?1 AND ended IS NULL"
+    /// Gives a session that is alive the epoch that its subject is about to get.
+    static let spare = """
+        UPDATE sessions SET epoch = 1 + ifnull((SELECT epoch FROM subjects WHERE subject = ?2), 0)
+        WHERE sid = ?1 AND subject = ?2 AND ended IS NULL
+            AND epoch >= ifnull((SELECT sessions_epoch FROM subjects WHERE subject = ?2), 0)
+        """
+    static let subjectColumns = "subject, epoch, spared, spared_epoch, raised"
+    /// What was revoked before stays revoked: a session that is spared now is spared with its tokens of today's epoch
+    /// on, unless it was the spared one already.
     static let raiseEpoch = """
-        INSERT INTO subjects VALUES (?1, 1, ?2, ?3, ?4)
+        INSERT INTO subjects VALUES (?1, 1, ?2, ?3, 0, ?4)
         ON CONFLICT (subject) DO UPDATE SET epoch = epoch + 1,
-            sessions_epoch = CASE WHEN ?2 THEN epoch + 1 ELSE sessions_epoch END, spared = ?3, raised = ?4
-        RETURNING epoch
+            sessions_epoch = CASE WHEN ?2 THEN epoch + 1 ELSE sessions_epoch END,
+            spared_epoch = CASE WHEN spared IS ?3 THEN spared_epoch ELSE epoch END, spared = ?3, raised = ?4
+        RETURNING \(subjectColumns)
         """
     static let purge = """
         DELETE FROM sessions WHERE sid IN (
             SELECT sid FROM sessions WHERE ended < ?1
-            UNION ALL SELECT sid FROM sessions WHERE idle_deadline < ?1 LIMIT ?2)
+            UNION ALL SELECT sid FROM sessions WHERE idle_deadline < ?1 AND ended IS NULL LIMIT ?2)
         """
 }
 
@@ -232,12 +251,21 @@ extension Statement.Value {
 
 extension Statement {
     fileprivate func time(_ column: Int32) -> WallTime { WallTime(milliseconds: integer(column)) }
+
+    /// A row of `SQL.subjectColumns`.
+    fileprivate func subjectRevocation() -> Revocation {
+        let spared = (isNull(2) ? nil : SessionID(bytes: blob(2).span)).map {
+            Revocation.Spared(sid: $0, oldestEpoch: integer(3))
+        }
+        return Revocation(scope: .subject(text(0), epoch: integer(1), sparing: spared), at: time(4))
+    }
 }
 
 extension StoredSession {
     /// A row of `SQL.select`; nil when a column does not hold what we wrote.
     fileprivate init?(_ row: Statement) {
-        guard let sid = SessionID(bytes: row.blob(0).span), let digest = SHA256Digest(bytes: row.blob(11).span),
+        guard let sid = SessionID(bytes: row.blob(0).span),
+            let digest = SHA256Digest(bytes: row.blob(11).span),
             let generation = UInt32(exactly: row.integer(10))
         else { return nil }
         var ended: Session.Ending?
@@ -247,8 +275,10 @@ extension StoredSession {
         let session = Session(
             sid: sid, subject: row.text(1), claims: row.blob(2),
             client: ClientDescription(userAgent: row.text(3), address: row.text(4), label: row.text(5)),
-            created: row.time(6), refreshed: row.time(7), idleDeadline: row.time(8), finalDeadline: row.time(9),
-            generation: generation, secretDigest: digest, rotated: row.time(12), isConfirmed: row.integer(13) != 0,
+            created: row.time(6), refreshed: row.time(7), idleDeadline: row.time(8),
+            finalDeadline: row.time(9),
+            generation: generation, secretDigest: digest, rotated: row.time(12),
+            isConfirmed: row.integer(13) != 0,
             epoch: row.integer(14), ended: ended)
         self.init(session: session, subjectEpoch: row.integer(17), sessionsEpoch: row.integer(18))
     }
@@ -262,7 +292,8 @@ extension StoreError {
     fileprivate init(opening path: String, _ error: SQLiteError) {
         let words =
             switch error.kind {
-            case .corrupt: "is damaged or no database; restore a backup, or move it away to start with no sessions"
+            case .corrupt:
+                "is damaged or no database; restore a backup, or move it away to start with no sessions"
             case .busy: "is in use by another process; one gateway at a time can have it"
             case .inaccessible: "cannot be opened for reading and writing"
             case .full: "cannot be written: the disk is full"

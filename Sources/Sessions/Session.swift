@@ -12,7 +12,7 @@ package struct Session: Sendable, Equatable {
     package var client: ClientDescription
     package let created: WallTime
     package var refreshed: WallTime
-    /// Moves with each rotation; the session ends when it passes unused.
+    /// Moves with each rotation, up to the final deadline; the session ends when it passes unused.
     package var idleDeadline: WallTime
     /// Fixed at login; nothing passes it.
     package let finalDeadline: WallTime
@@ -20,7 +20,7 @@ package struct Session: Sendable, Equatable {
     package var generation: UInt32
     /// SHA-256 of the current generation's secret.
     package var secretDigest: SHA256Digest
-    /// When the current generation was made.
+    /// When the current generation was made, or last handed out before its client confirmed it.
     package var rotated: WallTime
     /// Whether the client has shown that it holds the current generation.
     package var isConfirmed: Bool
@@ -51,12 +51,13 @@ package struct ClientDescription: Sendable, Equatable {
 
     /// Overlong texts are cut: they come from the network.
     package init(userAgent: String, address: String, label: String) {
-        self.userAgent = String(userAgent.prefix(Self.charactersMax))
-        self.address = String(address.prefix(Self.charactersMax))
-        self.label = String(label.prefix(Self.charactersMax))
+        self.userAgent = Self.cut(userAgent)
+        self.address = Self.cut(address)
+        self.label = Self.cut(label)
     }
 
-    private static let charactersMax = 256
+    /// Counted in scalars: one character can have any number of them.
+    private static func cut(_ text: String) -> String { String(text.unicodeScalars.prefix(256)) }
 }
 
 /// Why a session ended. The raw value is what rows, logs and `sessions explain` show.

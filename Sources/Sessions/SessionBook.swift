@@ -30,7 +30,9 @@ final class SessionBook {
         var events: [AuditEvent] = []
     }
 
-    func revocations(since: WallTime) throws(StoreError) -> [Revocation] { try store.revocations(since: since) }
+    func revocations(since: WallTime) throws(StoreError) -> [Revocation] {
+        try store.revocations(since: since)
+    }
 
     /// Carries a batch out; one result for each order, in their order.
     func carryOut(
@@ -108,8 +110,10 @@ final class SessionBook {
         let finalDeadline = now.advanced(byMilliseconds: policy.maxLifetime)
         let session = Session(
             sid: token.sid, subject: new.subject, claims: new.claims, client: new.client, created: now,
-            refreshed: now, idleDeadline: idleDeadline(now), finalDeadline: finalDeadline, generation: 0,
-            secretDigest: token.digest(mint.hasher), rotated: now, isConfirmed: false, epoch: epoch, ended: nil)
+            refreshed: now, idleDeadline: idleDeadline(now, finalDeadline), finalDeadline: finalDeadline,
+            generation: 0,
+            secretDigest: token.digest(mint.hasher), rotated: now, isConfirmed: false, epoch: epoch,
+            ended: nil)
         var result = Result(reply: .unavailable)
         if let replaced = new.replacing { result = try end(replaced, .replaced, now: now) }
         try store.insert(session)
@@ -119,7 +123,9 @@ final class SessionBook {
         return result
     }
 
-    private func idleDeadline(_ now: WallTime) -> WallTime { now.advanced(byMilliseconds: policy.idleLifetime) }
+    private func idleDeadline(_ now: WallTime, _ finalDeadline: WallTime) -> WallTime {
+        min(now.advanced(byMilliseconds: policy.idleLifetime), finalDeadline)
+    }
 
     // MARK: - Rotation
 
@@ -134,17 +140,21 @@ final class SessionBook {
         for _ in 0..<Self.claimsMax {
             let stored = try store.find(token.sid)
             let decision = RefreshDecision.decide(
-                stored: stored, generation: token.generation, digest: digest, childDigest: childDigest, now: now,
+                stored: stored, generation: token.generation, digest: digest, childDigest: childDigest,
+                now: now,
                 raceWindow: delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow)
             guard let stored else { return refuse(.unknownSession, token, client) }
             switch decision {
             case .rotate(let isAhead):
                 let rotation = Rotation(
                     generation: child.generation, secretDigest: childDigest, at: now,
-                    idleDeadline: idleDeadline(now), client: client)
-                guard try store.rotate(token.sid, from: stored.session.generation, to: rotation) else { continue }
+                    idleDeadline: idleDeadline(now, stored.session.finalDeadline), client: client)
+                guard try store.rotate(token.sid, from: stored.session.generation, to: rotation) else {
+                    continue
+                }
                 return rotated(stored, rotation, child, isAhead: isAhead)
             case .repeatChild:
+                guard try handOutAgain(stored.session, now: now) else { continue }
                 issue(stored.session, child, stored.subjectEpoch)
                 return Result(reply: .unavailable)
             case .endForReplay: return try endForReplay(stored.session, token, client, now: now)
@@ -156,6 +166,16 @@ final class SessionBook {
             }
         }
         return Result(reply: .unavailable)
+    }
+
+    /// While the child is unconfirmed, each handing out of it opens the race window anew: a second tab that asks
+    /// beside this one may come when the first has confirmed already, however long ago the rotation was.
+    private func handOutAgain(_ session: Session, now: WallTime) throws(StoreError) -> Bool {
+        if session.isConfirmed || session.rotated >= now { return true }
+        let again = Rotation(
+            generation: session.generation, secretDigest: session.secretDigest, at: now,
+            idleDeadline: session.idleDeadline, client: nil)
+        return try store.rotate(session.sid, from: session.generation, to: again)
     }
 
     private func rotated(
@@ -210,20 +230,24 @@ final class SessionBook {
     private func raise(
         _ subject: String, endingSessions: Bool, sparing spared: SessionID?, _ reason: String, now: WallTime
     ) throws(StoreError) -> Result {
-        let epoch = try store.raiseEpoch(of: subject, endingSessions: endingSessions, sparing: spared, at: now)
+        let revocation = try store.raiseEpoch(
+            of: subject, endingSessions: endingSessions, sparing: spared, at: now)
         let kind: AuditEvent.Kind = endingSessions ? .subjectSessionsEnded : .subjectAccessExpired
         return Result(
-            reply: .ended(1),
-            revocations: [Revocation(scope: .subject(subject, epoch: epoch, sparing: spared), at: now)],
+            reply: .ended(1), revocations: [revocation],
             events: [AuditEvent(kind, sid: spared, subject: subject, reason: reason)])
     }
 
     /// Rows of sessions that ended long ago go a few at a time, within transactions that are made anyway.
     private func purgeNowAndThen(_ now: WallTime) throws(StoreError) {
         if now < nextPurge { return }
-        let before = now.advanced(byMilliseconds: -Self.retentionMilliseconds)
+        // Set first: a purge that fails takes one batch with it, not every one.
+        nextPurge = now.advanced(byMilliseconds: 60_000)
+        // An ended row is also the revocation that a restart has to find.
+        let retention = max(Self.retentionMilliseconds, policy.revocationMemory)
+        let before = now.advanced(byMilliseconds: -retention)
         let purged = try store.purge(before: before, limit: Self.purgeRows)
-        nextPurge = now.advanced(byMilliseconds: purged == Self.purgeRows ? 100 : 60_000)
+        if purged == Self.purgeRows { nextPurge = now.advanced(byMilliseconds: 100) }
     }
 
     // MARK: - Issuing
@@ -257,14 +281,16 @@ final class SessionBook {
         // An access token outlives its session's final deadline by nothing.
         let expires = min(now.advanced(byMilliseconds: policy.accessLifetime), session.finalDeadline)
         let claims = AccessTokenClaims(
-            issuer: policy.issuer, subject: session.subject, audiences: [policy.audience], issuedAt: now.seconds,
+            issuer: policy.issuer, subject: session.subject, audiences: [policy.audience],
+            issuedAt: now.seconds,
             expiresAt: expires.seconds, tokenID: Base64URL.text(RandomBytes.make(16).span),
             sessionID: session.sid, generation: issue.token.generation, epoch: issue.epoch,
             sessionClaims: session.claims)
         guard let access = try? signer.sign(payload: claims.payload()) else { return nil }
         let refreshDeadline = min(session.idleDeadline, session.finalDeadline)
         return IssuedTokens(
-            sid: session.sid, subject: session.subject, accessToken: access, refreshToken: mint.text(issue.token),
+            sid: session.sid, subject: session.subject, accessToken: access,
+            refreshToken: mint.text(issue.token),
             accessSeconds: max(0, expires.seconds - now.seconds),
             refreshSeconds: max(0, refreshDeadline.seconds - now.seconds))
     }

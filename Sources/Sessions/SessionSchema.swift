@@ -38,32 +38,40 @@ enum SessionSchema {
             epoch          INTEGER NOT NULL,
             sessions_epoch INTEGER NOT NULL,
             spared         BLOB,
+            spared_epoch   INTEGER NOT NULL,
             raised         INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX subjects_by_raised ON subjects (raised);
         """
     ]
 
-    /// Brings an opened database to the newest version, or says why it cannot be used.
-    static func migrate(_ database: Database, path: String) throws(SQLiteError) -> StoreError? {
-        let version = Int(try database.integer("PRAGMA user_version") ?? 0)
+    /// Says why an opened database cannot be used; nil when it is ours, or new. Changes nothing in it.
+    static func refusal(of database: Database, path: String) throws(SQLiteError) -> StoreError? {
+        let version = try database.integer("PRAGMA user_version") ?? 0
         let application = try database.integer("PRAGMA application_id") ?? 0
         let isEmpty = try database.integer("SELECT count(*) FROM sqlite_schema") == 0
-        if !isEmpty && application != applicationID {
+        let isNew = isEmpty && application == 0 && version == 0
+        if !isNew && (application != applicationID || version < 1) {
             return StoreError(kind: .unusable, detail: "\(path) is a database, but not one of auth-gateway")
         }
         if version > migrations.count {
             return StoreError(
                 kind: .unusable,
-                detail: "\(path) has schema version \(version); this gateway knows up to \(migrations.count): "
+                detail:
+                    "\(path) has schema version \(version); this gateway knows up to \(migrations.count): "
                     + "it belongs to a newer gateway")
         }
-        if version == migrations.count { return nil }
+        return nil
+    }
+
+    /// Brings a database that is ours, or new, to the newest version.
+    static func migrate(_ database: Database) throws(SQLiteError) {
+        let version = Int(try database.integer("PRAGMA user_version") ?? 0)
+        if version == migrations.count { return }
         try database.execute("BEGIN IMMEDIATE")
         for migration in migrations[version...] { try database.execute(migration) }
         try database.execute("PRAGMA application_id = \(applicationID)")
         try database.execute("PRAGMA user_version = \(migrations.count)")
         try database.execute("COMMIT")
-        return nil
     }
 }

@@ -1,1 +1,27 @@
-print("not yet")
+// The auth-gateway program: reads its command line and runs the command. Exit codes are a contract with service
+// managers: 0, 1 failure while running, 2 usage, 78 bad configuration (EX_CONFIG, so that a restart is not tried).
+
+import Glibc
+
+let command: Command
+switch CommandLineParser.parse(Array(CommandLine.arguments.dropFirst())) {
+case .success(let parsed): command = parsed
+case .failure(let usage):
+    Console.error(usage.message)
+    exit(ExitCode.usage.rawValue)
+}
+
+switch command {
+case .help:
+    Console.print(CommandLineParser.helpText)
+case .version:
+    Console.print("auth-gateway \(Version.number)")
+case .check(let path):
+    exit(CheckCommand.run(path: path).rawValue)
+case .run(let path):
+    // Keys and sessions are nobody else's business, whatever the umask of the caller.
+    umask(0o077)
+    // A peer that has gone is an error of one write, never the end of the process.
+    signal(SIGPIPE, SIG_IGN)
+    RunCommand(path: path).start()
+}

@@ -47,7 +47,7 @@ enum FramingRules {
         guard let index = block.first(.transferEncoding) else { return false }
         let value = block.fields[index].value
         guard block.count(of: .transferEncoding) == 1,
-            ASCII.equalsIgnoringCase(bytes.extracting(value.offsets), lowercase: "chunked")
+            bytes.extracting(value.offsets).equalsIgnoringCase("chunked")
         else { throw .transferCoding }
         return true
     }
@@ -78,8 +78,8 @@ package enum Persistence {
         var keepsAlive = false
         if block.first(.connection) != nil {
             forEachOption(block, bytes) { option in
-                if ASCII.equalsIgnoringCase(option, lowercase: "close") { closes = true }
-                if ASCII.equalsIgnoringCase(option, lowercase: "keep-alive") { keepsAlive = true }
+                if option.equalsIgnoringCase("close") { closes = true }
+                if option.equalsIgnoringCase("keep-alive") { keepsAlive = true }
             }
         }
         if closes { return false }
@@ -96,8 +96,8 @@ package enum Persistence {
         block.withBytes { bytes in
             forEachOption(block, bytes) { option in
                 // Almost every Connection field says one of these, and names no field.
-                if ASCII.equalsIgnoringCase(option, lowercase: "close")
-                    || ASCII.equalsIgnoringCase(option, lowercase: "keep-alive")
+                if option.equalsIgnoringCase("close")
+                    || option.equalsIgnoringCase("keep-alive")
                 {
                     return
                 }

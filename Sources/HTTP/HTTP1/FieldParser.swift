@@ -12,6 +12,7 @@ enum FieldParser {
         _ bytes: Span<UInt8>, from start: Int, into block: inout HeaderBlock, limits: MessageLimits
     ) throws(ProtocolViolation) -> HeadResult {
         let table = FieldNameTable.shared
+        let token = ASCII.token
         let count = bytes.count
         var index = start
         while true {
@@ -27,7 +28,7 @@ enum FieldParser {
             var hash = FieldFolding.seed
             while index < count {
                 let byte = bytes[index]
-                if !ASCII.token.contains(byte) { break }
+                if !token.contains(byte) { break }
                 hash = FieldFolding.mix(hash, FieldFolding.fold(byte))
                 index += 1
             }
@@ -65,16 +66,9 @@ enum FieldParser {
         var position = index
         while position < count, bytes[position] == 0x20 || bytes[position] == 0x09 { position += 1 }
         let valueStart = position
-        while position < count {
-            let byte = bytes[position]
-            // RFC 9110 §5.5: `field-vchar = VCHAR / obs-text`, with SP and HTAB between.
-            if byte >= 0x20 {
-                if byte == 0x7F { throw .controlByte }
-            } else if byte != 0x09 {
-                break
-            }
-            position += 1
-        }
+        // RFC 9110 §5.5: `field-vchar = VCHAR / obs-text`, with SP and HTAB between.
+        position = bytes.firstControl(from: position)
+        while position < count && bytes[position] == 0x09 { position = bytes.firstControl(from: position + 1) }
         guard position < count else { return nil }
         switch bytes[position] {
         case 0x0D: break

@@ -50,9 +50,10 @@ package enum RequestParser {
     private static func requestLine(
         _ bytes: Span<UInt8>, from start: Int, into head: inout RequestHead, limits: MessageLimits
     ) throws(ProtocolViolation) -> HeadResult {
+        let token = ASCII.token
         let count = bytes.count
         var index = start
-        while index < count, ASCII.token.contains(bytes[index]) { index += 1 }
+        while index < count, token.contains(bytes[index]) { index += 1 }
         if index - start > methodBytesMax { throw .methodToken }
         guard index < count else { return .needsMore }
         if index == start || bytes[index] != 0x20 {
@@ -124,7 +125,7 @@ package enum RequestParser {
         for scheme: StaticString in ["http://", "https://"] {
             let end = target.start + scheme.utf8CodeUnitCount
             if end <= target.end,
-                ASCII.equalsIgnoringCase(bytes.extracting(target.start..<end), lowercase: scheme)
+                bytes.extracting(target.start..<end).equalsIgnoringCase(scheme)
             {
                 return end
             }
@@ -142,7 +143,8 @@ package enum RequestParser {
         if head.block.count(of: .host) > 1 { throw .hostRepeated }
         let host = head.block.fields[index].value
         if host.isEmpty { throw .hostMalformed }
-        for position in host.offsets where !ASCII.authority.contains(bytes[position]) { throw .hostMalformed }
+        let authority = ASCII.authority
+        for position in host.offsets where !authority.contains(bytes[position]) { throw .hostMalformed }
         if head.targetForm == .absolute {
             // RFC 9112 §3.2.2 lets the target win. Where the two differ, whoever reads `Host` behind us would see
             // another request than we authorised.
@@ -162,7 +164,7 @@ package enum RequestParser {
         guard let index = head.block.first(.expect) else { return }
         let value = head.block.fields[index].value
         guard head.block.count(of: .expect) == 1,
-            ASCII.equalsIgnoringCase(bytes.extracting(value.offsets), lowercase: "100-continue")
+            bytes.extracting(value.offsets).equalsIgnoringCase("100-continue")
         else { throw .expectation }
         // "A server MAY omit sending a 100 response if ... there is no content": nothing will be waited for.
         head.expectsContinue = head.version == .http11 && head.framing != .none && head.framing != .length(0)
@@ -177,26 +179,23 @@ enum VersionParser {
 
     /// nil: the bytes are not all there yet.
     static func parse(_ bytes: Span<UInt8>, at start: Int) throws(ProtocolViolation) -> Version? {
-        let text: StaticString = "HTTP/1."
-        var index = start
-        for expected in text.description.utf8 {
-            guard index < bytes.count else { return nil }
-            if bytes[index] != expected {
-                // `HTTP/2.0`: well-formed, and not ours to speak.
-                if index == start + 5 && ASCII.isDigit(bytes[index]) { throw .versionUnsupported }
-                guard let fault = LineFault.violation(bytes, at: index, otherwise: .version) else { return nil }
-                throw fault
-            }
-            index += 1
+        let available = min(7, bytes.count - start)
+        for index in 0..<available where bytes[start + index] != name[index] {
+            // `HTTP/2.0`: well-formed, and not ours to speak.
+            if index == 5 && ASCII.isDigit(bytes[start + 5]) { throw .versionUnsupported }
+            guard let fault = LineFault.violation(bytes, at: start + index, otherwise: .version) else { return nil }
+            throw fault
         }
-        guard index < bytes.count else { return nil }
-        switch bytes[index] {
+        if start + byteCount > bytes.count { return nil }
+        switch bytes[start + 7] {
         case UInt8(ascii: "1"): return .http11
         case UInt8(ascii: "0"): return .http10
         case UInt8(ascii: "2")...UInt8(ascii: "9"): throw .versionUnsupported
         default:
-            guard let fault = LineFault.violation(bytes, at: index, otherwise: .version) else { return nil }
+            guard let fault = LineFault.violation(bytes, at: start + 7, otherwise: .version) else { return nil }
             throw fault
         }
     }
+
+    private static let name: [UInt8] = Array("HTTP/1.".utf8)
 }

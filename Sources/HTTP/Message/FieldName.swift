@@ -110,8 +110,9 @@ package enum FieldFolding {
     static let seed: UInt32 = 2_166_136_261
 }
 
-/// The look-up table over all known names: open addressing, half empty, built once.
-struct FieldNameTable: Sendable {
+/// The look-up table over all known names: open addressing, half empty, built once. A class, so that a parser that
+/// borrows it counts one reference and not three.
+final class FieldNameTable: Sendable {
     private let slots: [UInt8]
     private let text: [UInt8]
     private let offsets: [Int]

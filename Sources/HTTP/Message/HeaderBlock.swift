@@ -71,7 +71,7 @@ public struct HeaderBlock: ~Copyable {
         guard let index = first(name) else { return false }
         let range = fields[index].value
         return withBytes { bytes in
-            ASCII.equalsIgnoringCase(bytes.extracting(range.offsets), lowercase: value)
+            bytes.extracting(range.offsets).equalsIgnoringCase(value)
         }
     }
 

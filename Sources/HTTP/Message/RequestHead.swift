@@ -19,7 +19,7 @@ package enum Method: UInt8, Sendable {
 
     /// The method of a token. RFC 9110 §9.1: "The method token is case-sensitive".
     init(_ token: Span<UInt8>) {
-        func reads(_ name: StaticString) -> Bool { token.equals(name.description.utf8.span) }
+        func reads(_ name: StaticString) -> Bool { token.equals(name) }
         switch (token.count, token[0]) {
         case (3, UInt8(ascii: "G")): self = reads("GET") ? .get : .other
         case (3, _): self = reads("PUT") ? .put : .other

@@ -1,9 +1,10 @@
 // A client's connection: it reads requests, has each answered, and writes the answers in order. This file is its life:
 // events, deadlines, the pump that moves whatever can move, and its end.
 //
-// Owned by: one shard. Invariant: between two events, everything that could be done without waiting has been done,
-// and the watched readiness says exactly what is waited for.
+// Owned by: one shard. Invariant: between two events, everything that could be done without waiting has been done.
 
+import JOSE
+import Configuration
 import HTTP
 import Network
 import Observability
@@ -12,12 +13,12 @@ import Sessions
 
 /// A connection from a client.
 final class DownstreamConnection: EventTarget {
-    unowned let shard: Shard
+    let shard: Shard
     let role: ListenerRole
     let peer: SocketAddress
     /// The client's address as logs and X-Forwarded-For write it.
     let clientText: [UInt8]
-    let transport: Transport
+    var transport: Transport
     var input = ByteBuffer()
     var output = ByteBuffer()
     var head = RequestHead()
@@ -43,7 +44,7 @@ final class DownstreamConnection: EventTarget {
     /// Starts listening to the client.
     func open() {
         do throws(SystemError) {
-            try shard.loop.add(self, transport, .readable)
+            try shard.loop.add(self, transport)
             shard.loop.setDeadline(self, milliseconds: shard.limits.idleTimeoutMilliseconds)
         } catch {
             shard.runtime.services.log.warning("a connection could not be watched: \(error)")
@@ -54,25 +55,25 @@ final class DownstreamConnection: EventTarget {
     // MARK: - Events
 
     override func becameReady(_ readiness: Readiness) {
+        transport.note(readiness)
         if !readiness.isDisjoint(with: .broken) {
             abort(.clientClosed)
             return
         }
-        if readiness.contains(.readable) { receive() }
-        if !isClosed { pump() }
+        pump()
     }
 
     override func deadlinePassed() {
         switch exchange.phase {
+        case .idle where !headIsPartial:
+            if input.hasBlock || output.hasBlock { rest() } else { close() }
+            return
         case .idle:
-            if !headIsPartial {
-                close()
-                return
-            }
             beginBrokenExchange()
             refuse(.headTimeout)
         case .collecting: refuse(.bodyTimeout)
-        case .relaying where output.isEmpty: exchange.hasResponse ? abort(.clientStalled) : refuse(.bodyTimeout)
+        case .relaying where output.isEmpty:
+            exchange.hasResponse ? abort(.clientStalled) : refuse(.bodyTimeout)
         case .relaying, .flushing: abort(.clientStalled)
         case .awaitingReply: return
         case .lingering: close()
@@ -80,13 +81,20 @@ final class DownstreamConnection: EventTarget {
         if !isClosed { pump() }
     }
 
-    private func receive() {
+    /// Reads what has arrived, where there is room; false when nothing came of it.
+    func receive() -> Bool {
+        if !transport.mayReceive || hasEnded { return false }
         shard.buffers.supply(&input)
-        if input.freeCount == 0 { return }
+        if input.freeCount == 0 { return false }
         switch transport.receive(into: &input) {
-        case .bytes, .wouldBlock: break
-        case .ended: hasEnded = true
-        case .failed: abort(.clientClosed)
+        case .bytes: return true
+        case .wouldBlock: return false
+        case .ended:
+            hasEnded = true
+            return true
+        case .failed:
+            abort(.clientClosed)
+            return false
         }
     }
 
@@ -102,7 +110,7 @@ final class DownstreamConnection: EventTarget {
         repeat {
             mustPump = false
             while !isClosed && step() {}
-            if !isClosed && !output.isEmpty { flush() }
+            if !isClosed { flush() }
         } while mustPump && !isClosed
         isPumping = false
         if !isClosed { settle() }
@@ -114,7 +122,7 @@ final class DownstreamConnection: EventTarget {
         case .idle:
             if input.isEmpty {
                 if hasEnded { close() }
-                return false
+                return receive()
             }
             return parseHead()
         case .collecting: return collectBody()
@@ -123,7 +131,7 @@ final class DownstreamConnection: EventTarget {
             return exchange.phase != .relaying
         case .awaitingReply: return false
         case .flushing:
-            if !output.isEmpty { flush() }
+            flush()
             if isClosed || !output.isEmpty { return false }
             finish()
             return true
@@ -131,28 +139,21 @@ final class DownstreamConnection: EventTarget {
             lingered += input.count
             input.removeAll()
             if hasEnded || lingered > Self.lingerBytesMax { close() }
-            return false
+            return !isClosed && receive()
         }
     }
 
-    /// Sets what is waited for, and until when.
+    /// Sets until when whatever is waited for must come.
     private func settle() {
-        let phase = exchange.phase
-        var interest: Readiness = []
-        // Level-triggered: what cannot be taken now must not be watched, or it would wake us for nothing.
-        if !hasEnded && (!input.hasBlock || input.freeCount > 0) { interest.insert(.readable) }
-        if !output.isEmpty { interest.insert(.writable) }
-        shard.loop.watch(self, interest)
         if !output.isEmpty {
             shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
             return
         }
-        switch phase {
+        switch exchange.phase {
         case .idle:
             if headIsPartial { return }
-            shard.buffers.reclaim(&input)
-            shard.buffers.reclaim(&output)
-            shard.loop.setDeadline(self, milliseconds: shard.limits.idleTimeoutMilliseconds)
+            // Soon, and not now: a busy connection would hand its buffers back and forth with each request.
+            shard.loop.setDeadline(self, milliseconds: Self.restMilliseconds)
         case .collecting: shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
         case .relaying where isWaitingForBody:
             shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
@@ -163,6 +164,16 @@ final class DownstreamConnection: EventTarget {
 
     private var isWaitingForBody: Bool {
         !exchange.requestIsComplete && (exchange.upstream?.acceptsContent ?? false)
+    }
+
+    /// Nothing has come for a moment: an idle connection holds no buffers, and waits out its time.
+    private func rest() {
+        shard.buffers.reclaim(&input)
+        shard.buffers.reclaim(&output)
+        head.block.release()
+        exchange.memo = TokenMemo()
+        shard.loop.setDeadline(
+            self, milliseconds: max(100, shard.limits.idleTimeoutMilliseconds - Self.restMilliseconds))
     }
 
     // MARK: - Heads
@@ -183,7 +194,7 @@ final class DownstreamConnection: EventTarget {
             guard case .complete(let count) = result else { return awaitHead() }
             input.consume(count)
             headIsPartial = false
-            exchange.begin(microseconds: Clock.microseconds, client: clientText)
+            exchange.begin(microseconds: Clock.microseconds)
             exchange.isPersistent = head.isPersistent && !shard.isDraining
             dispatchRequest()
         } catch {
@@ -195,6 +206,7 @@ final class DownstreamConnection: EventTarget {
 
     private func awaitHead() -> Bool {
         if hasEnded {
+            // RFC 9112 §8: the client gave up in mid-head; there is nobody to answer.
             close()
             return false
         }
@@ -204,15 +216,15 @@ final class DownstreamConnection: EventTarget {
             shard.loop.setDeadline(self, milliseconds: shard.limits.headerTimeoutMilliseconds)
         }
         // The parsers refuse a head that is too large, so this growth is bounded by their limit.
-        if input.freeCount == 0 { input.reserve(input.capacity) }
-        return false
+        if input.freeCount == 0 { input.reserve(input.count + 1) }
+        return receive()
     }
 
     /// An exchange for a request that could not be read: so that it is answered and logged like any other.
     private func beginBrokenExchange() {
         head.reset()
         headIsPartial = false
-        exchange.begin(microseconds: Clock.microseconds, client: clientText)
+        exchange.begin(microseconds: Clock.microseconds)
         exchange.isPersistent = false
         // Where the next request would begin is unknown.
         exchange.requestIsComplete = false
@@ -223,7 +235,6 @@ final class DownstreamConnection: EventTarget {
     /// The exchange is over and its answer has left: it is logged, and the connection goes on or closes.
     private func finish() {
         logExchange()
-        shard.exchangeEnded()
         if !exchange.isPersistent || shard.isDraining {
             // Closing over unread bytes would send a reset, which can overtake the answer.
             if exchange.requestIsComplete && input.isEmpty {
@@ -249,9 +260,9 @@ final class DownstreamConnection: EventTarget {
         switch exchange.phase {
         case .idle, .lingering: break
         default:
-            if exchange.entry.status == 0 { exchange.entry.status = 499 }
-            exchange.entry.reason = error.word
-            releaseUpstream()
+            if exchange.status == 0 { exchange.status = 499 }
+            exchange.reason = error.word
+            dropUpstream()
             logExchange()
         }
         close()
@@ -260,23 +271,36 @@ final class DownstreamConnection: EventTarget {
     func close() {
         if isClosed { return }
         isClosed = true
-        releaseUpstream()
+        dropUpstream()
         exchange.phase = .lingering
         shard.loop.remove(self)
         shard.connectionClosed(self)
     }
 
-    private func releaseUpstream() {
-        let upstream = exchange.upstream
-        exchange.upstream = nil
-        upstream?.abandon()
-    }
-
     private func logExchange() {
-        exchange.entry.durationMicroseconds = Clock.microseconds - exchange.startedMicroseconds
-        shard.log(exchange.entry, head)
+        if !shard.logsAccess { return }
+        var entry = AccessEntry()
+        entry.client = clientText
+        entry.status = exchange.status
+        entry.responseBytes = exchange.responseBytes
+        entry.durationMicroseconds = Clock.microseconds - exchange.startedMicroseconds
+        entry.reason = exchange.reason
+        if let route = exchange.route {
+            entry.route = route.label
+            if exchange.wasForwarded {
+                entry.upstream = shard.pool(route.configuration.upstream).target.label
+            }
+        }
+        if let token = exchange.token {
+            entry.subject = token.subjectBytes
+            entry.session = token.sessionText
+        }
+        if let session = exchange.loggedSession { (entry.subject, entry.session) = session }
+        shard.log(entry, head)
     }
 
+    /// After this long without a request a connection gives its buffers back.
+    private static let restMilliseconds: Int64 = 1_000
     private static let lingerMilliseconds: Int64 = 2_000
     private static let lingerBytesMax = 1024 * 1024
 }

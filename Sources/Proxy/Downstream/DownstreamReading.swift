@@ -1,6 +1,9 @@
 // Requests coming in: which of the gateway's doors a request takes, and the way of its body upstream or into an
 // endpoint's hands.
 
+import Configuration
+import Observability
+import JOSE
 import HTTP
 import Network
 import Primitives
@@ -47,21 +50,17 @@ extension DownstreamConnection {
             return
         }
         exchange.route = route
-        exchange.entry.route = route.label
         exchange.requestBytesMax = route.requestBodyBytesMax
         switch AccessRule.admit(
-            head, route: route, gatekeeper: shard.gatekeeper, runtime: runtime, now: shard.wallTime)
+            head, route: route, gatekeeper: shard.gatekeeper, memo: &exchange.memo, runtime: runtime,
+            now: shard.wallTime)
         {
         case .refused(let refusal):
             if refusal == .misplacedRefreshToken { auditMisplacedToken() }
-            exchange.entry.reason = refusal.code
+            exchange.reason = refusal.code
             respond(.refusal(refusal))
         case .admitted(let token):
             exchange.token = token
-            if let token {
-                exchange.entry.subject = token.subjectBytes
-                exchange.entry.session = token.sessionText
-            }
             forward(route)
         }
     }
@@ -76,13 +75,18 @@ extension DownstreamConnection {
             refuse(.bodyTooLarge)
             return
         }
+        RequestWriting.prepare(&head.block, exchange: exchange, runtime: shard.runtime)
         exchange.phase = .relaying
+        exchange.wasForwarded = true
         shard.pool(route.configuration.upstream).assign(to: self)
     }
 
     /// Lends the path in its normal form.
     func withPath<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
-        if exchange.usesNormalPath { return body(exchange.normalPath.span) }
+        if exchange.usesNormalPath {
+            let path = exchange.normalPath
+            return body(path.span)
+        }
         return head.block.withBytes { bytes in body(bytes.extracting(head.path.offsets)) }
     }
 
@@ -90,9 +94,20 @@ extension DownstreamConnection {
 
     /// Moves what has arrived of the request's body to the upstream, as long as it takes it.
     func relayRequestBody() {
-        guard !exchange.requestIsComplete, let upstream = exchange.upstream else { return }
+        while !exchange.requestIsComplete, let upstream = exchange.upstream {
+            relay(to: upstream)
+            guard exchange.phase == .relaying, upstream === exchange.upstream else { return }
+            upstream.flush()
+            // Told once of what has arrived, so on until one side has no more to give or to take.
+            if !upstream.acceptsContent || (input.isEmpty && !transport.mayReceive) { return }
+        }
+    }
+
+    private func relay(to upstream: UpstreamConnection) {
         let limits = shard.runtime.messageLimits
-        while !exchange.requestIsComplete && !input.isEmpty && upstream.acceptsContent {
+        while !exchange.requestIsComplete && upstream.acceptsContent {
+            if input.isEmpty && !receive() { break }
+            if input.isEmpty { break }
             do throws(ProtocolViolation) {
                 let step = try input.withReadable { (bytes) throws(ProtocolViolation) in
                     let step = try exchange.requestBody.step(bytes, from: 0, limits: limits)
@@ -103,11 +118,11 @@ extension DownstreamConnection {
                 exchange.requestBytes += UInt64(step.content.count)
                 exchange.requestIsComplete = step.isComplete
             } catch {
-                failRequestBody(.violation(error))
+                refuse(.violation(error))
                 return
             }
             if exchange.requestBytes > exchange.requestBytesMax {
-                failRequestBody(.bodyTooLarge)
+                refuse(.bodyTooLarge)
                 return
             }
         }
@@ -115,20 +130,6 @@ extension DownstreamConnection {
             upstream.endContent(framing: head.framing)
         } else if hasEnded && input.isEmpty {
             abort(.clientClosed)
-            return
-        }
-        upstream.flush()
-    }
-
-    /// The body breaks a rule while the upstream has half of it: the upstream's connection is of no more use.
-    private func failRequestBody(_ error: ProxyError) {
-        let upstream = exchange.upstream
-        exchange.upstream = nil
-        upstream?.abandon()
-        if exchange.hasResponse {
-            abort(error)
-        } else {
-            refuse(error)
         }
     }
 
@@ -150,8 +151,11 @@ extension DownstreamConnection {
         let limits = shard.runtime.messageLimits
         while !exchange.requestIsComplete {
             if input.isEmpty {
-                if hasEnded { abort(.clientClosed) }
-                return false
+                if hasEnded {
+                    abort(.clientClosed)
+                    return false
+                }
+                return receive()
             }
             do throws(ProtocolViolation) {
                 let step = try input.withReadable { (bytes) throws(ProtocolViolation) in

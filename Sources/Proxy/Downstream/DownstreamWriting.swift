@@ -1,5 +1,6 @@
 // Answers going out: the gateway's own, and the way of an upstream's response to the client.
 
+import Observability
 import HTTP
 import Network
 import Primitives
@@ -15,9 +16,11 @@ extension DownstreamConnection {
             abort(error)
             return
         }
-        exchange.entry.reason = error.word
+        dropUpstream()
+        exchange.reason = error.word
         switch error {
-        case .violation, .headTimeout, .bodyTimeout, .bodyTooLarge, .shuttingDown: exchange.isPersistent = false
+        case .violation, .headTimeout, .bodyTimeout, .bodyTooLarge, .shuttingDown:
+            exchange.isPersistent = false
         default: break
         }
         respond(.failure(error))
@@ -28,9 +31,9 @@ extension DownstreamConnection {
         // A body that nobody has read stands between this request and the next.
         if !exchange.requestIsComplete { exchange.isPersistent = false }
         exchange.hasResponse = true
-        exchange.entry.status = response.status
+        exchange.status = response.status
         let omitsBody = head.method == .head
-        exchange.entry.responseBytes = omitsBody ? 0 : UInt64(response.body.count)
+        exchange.responseBytes = omitsBody ? 0 : UInt64(response.body.count)
         shard.buffers.supply(&output)
         response.write(to: &output, omitsBody: omitsBody, connection: connectionField)
         exchange.phase = .flushing
@@ -52,9 +55,7 @@ extension DownstreamConnection {
     func sendInterim(_ response: borrowing ResponseHead) {
         if head.version == .http10 { return }
         shard.buffers.supply(&output)
-        writeStatusLine(response)
-        response.block.write(to: &output)
-        output.append("\r\n")
+        ResponseWriting.write(response, cookies: [], connection: nil, isChunked: false, to: &output)
         flush()
     }
 
@@ -64,44 +65,23 @@ extension DownstreamConnection {
     func sendHead(_ response: borrowing ResponseHead, cookies: [String]) {
         if !exchange.requestIsComplete { exchange.isPersistent = false }
         exchange.hasResponse = true
-        exchange.entry.status = response.status
-        exchange.responseFraming = response.framing
-        if response.framing == .untilClose || response.framing == .chunked {
-            if head.version == .http11 {
-                exchange.responseFraming = .chunked
-            } else {
-                exchange.responseFraming = .untilClose
-                exchange.isPersistent = false
-            }
+        exchange.status = response.status
+        var framing = response.framing
+        if framing == .untilClose || framing == .chunked {
+            // RFC 9112 §7.1: an HTTP/1.0 client cannot take the chunked coding off.
+            framing = head.version == .http11 ? .chunked : .untilClose
+            if framing == .untilClose { exchange.isPersistent = false }
         }
+        exchange.responseFraming = framing
         shard.buffers.supply(&output)
-        writeStatusLine(response)
-        response.block.write(to: &output)
-        for cookie in cookies {
-            output.append("Set-Cookie: ")
-            output.append(text: cookie)
-            output.append("\r\n")
-        }
-        if let connection = connectionField {
-            output.append("Connection: ")
-            output.append(connection)
-            output.append("\r\n")
-        }
-        if exchange.responseFraming == .chunked { output.append("Transfer-Encoding: chunked\r\n") }
-        output.append("\r\n")
-    }
-
-    private func writeStatusLine(_ response: borrowing ResponseHead) {
-        output.append("HTTP/1.1 ")
-        output.append(decimal: UInt64(response.status))
-        output.append(" ")
-        response.block.withBytes { bytes in output.append(bytes, response.reason) }
-        output.append("\r\n")
+        ResponseWriting.write(
+            response, cookies: cookies, connection: connectionField, isChunked: framing == .chunked,
+            to: &output)
     }
 
     /// Adds a piece of the answer's body.
     func sendContent(_ content: Span<UInt8>) {
-        exchange.entry.responseBytes += UInt64(content.count)
+        exchange.responseBytes += UInt64(content.count)
         BodyWriter.append(content, framing: exchange.responseFraming, to: &output)
     }
 
@@ -111,6 +91,13 @@ extension DownstreamConnection {
         exchange.upstream = nil
         exchange.phase = .flushing
         pump()
+    }
+
+    /// Lets go of the upstream: its answer is not wanted any more.
+    func dropUpstream() {
+        let upstream = exchange.upstream
+        exchange.upstream = nil
+        upstream?.abandon()
     }
 
     /// The upstream failed. Where nothing has been answered yet, the failure is the answer.
@@ -123,21 +110,46 @@ extension DownstreamConnection {
 
     /// Sends what waits, as far as the client takes it.
     func flush() {
-        while !output.isEmpty {
+        while !output.isEmpty && transport.maySend {
             let result = output.withReadable { transport.send($0) }
             switch result {
             case .bytes(let count):
                 output.consume(count)
-                if !output.isEmpty && exchange.phase == .relaying { exchange.upstream?.resumeResponse() }
+                if exchange.phase == .relaying { exchange.upstream?.resumeResponse() }
             case .wouldBlock: return
             case .ended, .failed:
                 abort(.clientClosed)
                 return
             }
         }
-        if exchange.phase == .relaying { exchange.upstream?.resumeResponse() }
     }
 
     /// How much of an answer may wait for a slow client.
     static let outputBytesMax = 64 * 1024
+}
+
+/// The head of an upstream's response as the client gets it.
+private enum ResponseWriting {
+    static func write(
+        _ response: borrowing ResponseHead, cookies: [String], connection: StaticString?, isChunked: Bool,
+        to output: inout ByteBuffer
+    ) {
+        output.append("HTTP/1.1 ")
+        output.append(decimal: UInt64(response.status))
+        output.append(" ")
+        response.block.withBytes { bytes in output.append(bytes, response.reason) }
+        output.append("\r\n")
+        response.block.write(to: &output)
+        for cookie in cookies {
+            output.append("Set-Cookie: ")
+            output.append(text: cookie)
+            output.append("\r\n")
+        }
+        if let connection {
+            output.append("Connection: ")
+            output.append(connection)
+            output.append("\r\n")
+        }
+        output.append(isChunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n")
+    }
 }

@@ -5,7 +5,6 @@
 
 import HTTP
 import JOSE
-import Observability
 import Primitives
 import Sessions
 
@@ -48,6 +47,8 @@ final class Exchange {
     var startedMicroseconds: Int64 = 0
     var route: Route?
     var token: VerifiedToken?
+    /// Outlives the exchange: the next one on this connection most likely carries the same token.
+    var memo = TokenMemo()
     var upstream: UpstreamConnection?
     var requestBody = BodyReader(.none)
     /// Whether the whole request body has been taken from the client.
@@ -63,14 +64,24 @@ final class Exchange {
     var hasResponse = false
     /// Whether the connection may serve another request afterwards.
     var isPersistent = true
+    var wasForwarded = false
     var wasRetried = false
     /// The path in normal form, where it differs from the one that was sent.
     var normalPath: [UInt8] = []
     var usesNormalPath = false
-    var entry = AccessEntry()
+    /// Cookie values of the request that had ours in them, without ours.
+    var keptCookies: [[UInt8]] = []
+    /// What the access log says of the exchange; 0 until something has been answered.
+    var status = 0
+    /// Bytes of the response's body that were handed to the client's connection.
+    var responseBytes: UInt64 = 0
+    /// A log word when the gateway itself refused or failed; empty otherwise.
+    var reason = ""
+    /// Whose session was begun or refreshed.
+    var loggedSession: (subject: [UInt8], sid: [UInt8])?
 
     /// Begins the next exchange.
-    func begin(microseconds: Int64, client: [UInt8]) {
+    func begin(microseconds: Int64) {
         serial &+= 1
         awaited = .none
         startedMicroseconds = microseconds
@@ -83,9 +94,13 @@ final class Exchange {
         responseFraming = .none
         hasResponse = false
         isPersistent = true
+        wasForwarded = false
         wasRetried = false
         usesNormalPath = false
-        entry = AccessEntry()
-        entry.client = client
+        if !keptCookies.isEmpty { keptCookies.removeAll() }
+        status = 0
+        responseBytes = 0
+        reason = ""
+        loggedSession = nil
     }
 }

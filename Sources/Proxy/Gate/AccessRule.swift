@@ -52,7 +52,7 @@ enum GateRefusal: Equatable {
     var explanation: String {
         switch self {
         case .noCredential: "This resource needs an access token"
-        case .token(let rejection): rejection.explanation
+        case .token(let rejection): rejection.explanation.description
         case .ambiguousCredential: "The request carries more than one Authorization field"
         case .misplacedRefreshToken: "A refresh token is accepted by the refresh endpoint only"
         case .crossOrigin: "A request with cookies that changes state must come from the same origin"
@@ -81,7 +81,8 @@ enum GateRefusal: Equatable {
 /// Applies a route's demands to a request.
 enum AccessRule {
     static func admit(
-        _ head: borrowing RequestHead, route: Route, gatekeeper: Gatekeeper, runtime: GatewayRuntime, now: WallTime
+        _ head: borrowing RequestHead, route: Route, gatekeeper: Gatekeeper, memo: inout TokenMemo,
+        runtime: GatewayRuntime, now: WallTime
     ) -> Admission {
         let access = route.configuration.access
         // Not even looked at: an anonymous route forwards no identity, whatever the request carries.
@@ -93,16 +94,20 @@ enum AccessRule {
         case .ambiguous: return .refused(.ambiguousCredential)
         case .misplacedRefreshToken: return .refused(.misplacedRefreshToken)
         case .bearer(let range):
-            verdict = head.block.withBytes { gatekeeper.check($0.extracting(range.offsets), now: now) }
+            verdict = head.block.withBytes {
+                gatekeeper.check($0.extracting(range.offsets), memo: &memo, now: now)
+            }
         case .cookies(let ranges):
-            verdict = firstAccepted(head, ranges, gatekeeper, now)
+            verdict = firstAccepted(head, ranges, gatekeeper, &memo, now)
         }
         // "optional" means no credential, never a bad one (CVE-2021-21378).
         guard case .accepted(let token) = verdict else {
             if case .refused(let rejection) = verdict { return .refused(.token(rejection)) }
             return .refused(.noCredential)
         }
-        if case .cookies = credentials, !head.method.isSafe, !SameOrigin.isShown(by: head, runtime.publicOrigin) {
+        if case .cookies = credentials, !head.method.isSafe,
+            !SameOrigin.isShown(by: head, runtime.publicOrigin)
+        {
             return .refused(.crossOrigin)
         }
         return judge(token, route.configuration)
@@ -110,12 +115,14 @@ enum AccessRule {
 
     /// Several cookies of our name: one may be a stale one of another path or domain, so each is tried.
     private static func firstAccepted(
-        _ head: borrowing RequestHead, _ ranges: [ByteRange], _ gatekeeper: Gatekeeper, _ now: WallTime
+        _ head: borrowing RequestHead, _ ranges: [ByteRange], _ gatekeeper: Gatekeeper,
+        _ memo: inout TokenMemo,
+        _ now: WallTime
     ) -> TokenVerdict {
         head.block.withBytes { bytes in
             var verdict = TokenVerdict.refused(.malformed)
             for range in ranges.prefix(cookiesMax) {
-                verdict = gatekeeper.check(bytes.extracting(range.offsets), now: now)
+                verdict = gatekeeper.check(bytes.extracting(range.offsets), memo: &memo, now: now)
                 if case .accepted = verdict { break }
             }
             return verdict

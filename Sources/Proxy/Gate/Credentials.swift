@@ -36,7 +36,7 @@ enum Credentials: Equatable {
     private static func bearer(_ bytes: Span<UInt8>, _ value: ByteRange) -> Credentials {
         let schemeEnd = value.start + 7
         guard value.end >= schemeEnd,
-            ASCII.equalsIgnoringCase(bytes.extracting(value.start..<schemeEnd), lowercase: "bearer ")
+            bytes.extracting(value.start..<schemeEnd).equalsIgnoringCase("bearer ")
         else { return .none }
         var start = schemeEnd
         while start < value.end && bytes[start] == 0x20 { start += 1 }
@@ -109,7 +109,9 @@ enum CookieFields {
             while end > start, bytes[end - 1] == 0x20 || bytes[end - 1] == 0x09 { end -= 1 }
             index += 1
             if end == start { continue }
-            let nameEnd = min(equals ?? end, end)
+            // Some readers drop blanks before the `=`: then `access =` is our cookie to them.
+            var nameEnd = min(equals ?? end, end)
+            while nameEnd > start, bytes[nameEnd - 1] == 0x20 || bytes[nameEnd - 1] == 0x09 { nameEnd -= 1 }
             let valueStart = min(equals.map { $0 + 1 } ?? end, end)
             body(ByteRange(start, nameEnd), ByteRange(valueStart, end), ByteRange(start, end))
         }

@@ -5,8 +5,8 @@
 
 import Crypto
 import JOSE
-package import Primitives
-package import Sessions
+import Primitives
+import Sessions
 
 /// Checks access tokens for one shard.
 package final class Gatekeeper {
@@ -30,23 +30,34 @@ package final class Gatekeeper {
     }
 
     /// Whether a token lets its bearer in at `now`.
-    func check(_ token: Span<UInt8>, now: WallTime) -> TokenVerdict {
+    ///
+    /// - Parameter memo: what the same connection presented last. A client presents the same token again and again,
+    ///   and comparing the bytes is cheaper than digesting them (15 against 500 ns).
+    func check(_ token: Span<UInt8>, memo: inout TokenMemo, now: WallTime) -> TokenVerdict {
+        if let known = memo.token, token.equals(memo.bytes.span) { return judge(known, now) }
         let digest = hasher.digest(token)
         if let known = cache.lookup(digest) {
-            if let refusal = known.refusal(now: now, leewaySeconds: leewaySeconds) { return .refused(refusal) }
-            if let refusal = revocations.refusal(of: known) { return .refused(refusal) }
-            return .accepted(known)
+            memo = TokenMemo(bytes: [UInt8](copying: token), token: known)
+            return judge(known, now)
         }
         switch verifier.verify(token, now: now) {
         case .refused(let refusal): return .refused(refusal)
         case .accepted(let verified):
             if let refusal = revocations.refusal(of: verified) { return .refused(refusal) }
             cache.insert(verified, digest: digest, tokenBytes: token.count)
+            memo = TokenMemo(bytes: [UInt8](copying: token), token: verified)
             if let sid = verified.sessionID {
                 sightings.append(Sighting(sid: sid, generation: verified.generation))
             }
             return .accepted(verified)
         }
+    }
+
+    /// What is checked on every request, however often the token was seen: time and revocation.
+    private func judge(_ known: VerifiedToken, _ now: WallTime) -> TokenVerdict {
+        if let refusal = known.refusal(now: now, leewaySeconds: leewaySeconds) { return .refused(refusal) }
+        if let refusal = revocations.refusal(of: known) { return .refused(refusal) }
+        return .accepted(known)
     }
 
     /// The session that a token of ours belongs to, also when the token has expired.
@@ -73,4 +84,10 @@ package final class Gatekeeper {
 
     /// Per shard: some 20,000 tokens of common size.
     private static let cacheBytesMax = 32 * 1024 * 1024
+}
+
+/// The token that a connection presented last, in its exact bytes, and what it was verified to say.
+struct TokenMemo {
+    var bytes: [UInt8] = []
+    var token: VerifiedToken?
 }

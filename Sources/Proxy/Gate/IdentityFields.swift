@@ -16,20 +16,21 @@ enum IdentityFields {
     }
 
     /// Removes our credentials: our own token is for the gateway, and our cookies are nobody else's.
+    ///
+    /// - Returns: the values of Cookie fields that had ours in them, without ours.
     static func stripCredentials(
-        _ block: inout HeaderBlock, bearerWasOurs: Bool, names: CookieNames, to output: inout ByteBuffer
-    ) {
+        _ block: inout HeaderBlock, bearerWasOurs: Bool, names: CookieNames
+    ) -> [[UInt8]] {
         if bearerWasOurs { block.remove(FieldNameSet([.authorization])) }
-        if block.first(.cookie) == nil { return }
+        if block.first(.cookie) == nil { return [] }
+        var keptCookies: [[UInt8]] = []
         for index in block.fields.indices where block.fields[index].known == .cookie {
             let range = block.fields[index].value
             guard let kept = block.withBytes({ CookieFields.withoutOurs($0, range, names) }) else { continue }
             block.remove(at: index)
-            if kept.isEmpty { continue }
-            output.append("Cookie: ")
-            output.append(kept)
-            output.append("\r\n")
+            if !kept.isEmpty { keptCookies.append(kept) }
         }
+        return keptCookies
     }
 
     /// Writes the identity of a verified token. Its values are known to hold no control byte.
@@ -71,7 +72,8 @@ enum IdentityFields {
     /// The identity that we vouch for, and what proxies say about the client: nobody's word but ours, as long as no
     /// proxy in front of us is trusted. The whole family goes (CVE-2026-35051).
     private static let ours = FieldNameSet([
-        .xAuthSubject, .xAuthSession, .xAuthScope, .forwarded, .xForwardedFor, .xForwardedProto, .xForwardedHost,
+        .xAuthSubject, .xAuthSession, .xAuthScope, .forwarded, .xForwardedFor, .xForwardedProto,
+        .xForwardedHost,
         .xForwardedPort, .xForwardedPrefix, .xForwardedServer, .xRealIP,
     ])
 }

@@ -32,7 +32,7 @@ enum PathNormalization {
                     let low = ASCII.hexadecimalValue(path[index + 2])
                 else { return .refused }
                 index += 3
-                if !append(decoded: high << 4 | low, of: path, following: index, to: &scratch) { return .refused }
+                if !append(decoded: high << 4 | low, to: &scratch) { return .refused }
             } else if byte == backslash {
                 return .refused
             } else {
@@ -40,7 +40,7 @@ enum PathNormalization {
                 index += 1
             }
         }
-        return resolveSegments(&scratch) ? .rewritten : .refused
+        return !isEncodedTwice(scratch) && resolveSegments(&scratch) ? .rewritten : .refused
     }
 
     /// Whether a path needs more than one look: most do not.
@@ -55,23 +55,26 @@ enum PathNormalization {
         return false
     }
 
-    private static func append(
-        decoded byte: UInt8, of path: Span<UInt8>, following index: Int, to output: inout [UInt8]
-    ) -> Bool {
+    private static func append(decoded byte: UInt8, to output: inout [UInt8]) -> Bool {
         switch byte {
         case slash, backslash, 0: return false
-        case percent:
-            // `%252e`: whoever decodes twice sees a dot.
-            if index + 1 < path.count, ASCII.hexadecimalValue(path[index]) != nil,
-                ASCII.hexadecimalValue(path[index + 1]) != nil
-            {
-                return false
-            }
-            output += [percent, UInt8(ascii: "2"), UInt8(ascii: "5")]
         case _ where ASCII.unreserved.contains(byte): output.append(byte)
         default: output += [percent, upperDigit(byte >> 4), upperDigit(byte & 15)]
         }
         return true
+    }
+
+    /// `%252e`: whoever decodes twice sees a dot. Looked for behind the decoding, which can make one of `%25%32e`.
+    private static func isEncodedTwice(_ path: [UInt8]) -> Bool {
+        guard path.count >= 5 else { return false }
+        for index in 0..<(path.count - 4) where path[index] == percent {
+            if path[index + 1] == UInt8(ascii: "2"), path[index + 2] == UInt8(ascii: "5"),
+                ASCII.hexadecimalValue(path[index + 3]) != nil, ASCII.hexadecimalValue(path[index + 4]) != nil
+            {
+                return true
+            }
+        }
+        return false
     }
 
     /// Resolves dot segments and merges slashes in place; false when the path climbs above its root or hides a dot

@@ -33,8 +33,9 @@ final class Route: Sendable {
     }
 
     fileprivate func matches(_ path: Span<UInt8>) -> Bool {
-        if configuration.isExact { return path.equals(prefix.span) }
+        let prefix = self.prefix
         let count = prefix.count
+        if configuration.isExact && path.count != count { return false }
         if path.count < count { return false }
         for index in 0..<count where path[index] != prefix[index] { return false }
         return path.count == count || path[count] == UInt8(ascii: "/")

@@ -1,0 +1,216 @@
+// The private listener: health, and the control API with which back ends begin, list and end sessions. On loopback it
+// trusts whoever can reach it, but not a browser's page: those are refused by their Origin and Host.
+
+import Configuration
+import Observability
+import Crypto
+import HTTP
+import Primitives
+import Sessions
+
+/// A call of the control API that waits for the refresh service.
+enum ControlCall {
+    case begin
+    case list
+    case find
+    case end
+}
+
+/// The endpoints of the control listener.
+enum ControlEndpoint {
+    static func handle(_ connection: DownstreamConnection) {
+        let segments = connection.withPath { path in
+            String(lossy: path).split(separator: "/", omittingEmptySubsequences: false).dropFirst().map(
+                String.init)
+        }
+        switch (connection.head.method, segments.count, segments.first) {
+        case (.get, 1, "healthz"), (.head, 1, "healthz"):
+            connection.respond(.json(200, Array("{\"ok\":true}".utf8)))
+        case (.get, 1, "readyz"), (.head, 1, "readyz"): respondReadiness(connection)
+        default:
+            if !isTrusted(connection) { return }
+            call(connection, segments)
+        }
+    }
+
+    private static func respondReadiness(_ connection: DownstreamConnection) {
+        // The listener opens only once keys, store and revocations are loaded; draining is what ends readiness.
+        if connection.shard.isDraining {
+            connection.refuse(.shuttingDown)
+        } else {
+            connection.respond(.json(200, Array("{\"ready\":true}".utf8)))
+        }
+    }
+
+    private static func call(_ connection: DownstreamConnection, _ segments: [String]) {
+        let decoded = segments.compactMap { PercentDecoding.text(Array($0.utf8), plusIsSpace: false) }
+        guard decoded.count == segments.count else {
+            connection.refuse(.pathRefused)
+            return
+        }
+        let query = connection.head.block.withBytes { bytes in
+            [UInt8](copying: bytes.extracting(connection.head.query.offsets))
+        }
+        switch (connection.head.method, decoded.count, decoded.first) {
+        case (.post, 1, "sessions"): begin(connection)
+        case (.get, 1, "sessions"):
+            let subject = PercentDecoding.query("subject", in: query)
+            connection.awaitReply(.control(.list), .list(subject: subject, limit: listMax))
+        case (.get, 2, "sessions"), (.delete, 2, "sessions"):
+            guard let sid = SessionID(text: decoded[1]) else {
+                refuse(connection, 404, "no_session", "No such session")
+                return
+            }
+            let ends = connection.head.method == .delete
+            connection.awaitReply(
+                .control(ends ? .end : .find), ends ? .end(sid, reason: .control) : .find(sid))
+        case (.delete, 3, "subjects") where decoded[2] == "sessions":
+            let except = PercentDecoding.query("except", in: query)
+            let spared = except.flatMap(SessionID.init(text:))
+            if except != nil && spared == nil {
+                refuse(connection, 400, "except", "The parameter except is no session id")
+                return
+            }
+            connection.awaitReply(.control(.end), .endSubject(decoded[1], sparing: spared, reason: .control))
+        case (.post, 3, "subjects") where decoded[2] == "expire-access":
+            connection.awaitReply(.control(.end), .expireAccess(decoded[1]))
+        default: connection.refuse(.noRoute)
+        }
+    }
+
+    /// `POST /sessions` with `{"subject": …, "claims": {…}, "label": …}`: a back end that has checked a password
+    /// itself begins a session.
+    private static func begin(_ connection: DownstreamConnection) {
+        let type = connection.head.block.text(.contentType)?.lowercased() ?? ""
+        guard type.hasPrefix("application/json") else {
+            refuse(connection, 415, "content_type", "The body must be application/json")
+            return
+        }
+        guard let document = try? JSONDocument(parsing: connection.exchange.collected),
+            let subject = document.root["subject"]?.string, SessionSignal.isSubject(subject)
+        else {
+            refuse(
+                connection, 400, "subject", "The body must be a JSON object with a subject of 1 to 255 bytes")
+            return
+        }
+        let claims = document.root["claims"].map { Array($0.text) } ?? Array("{}".utf8)
+        switch SessionClaims.check(claims, subject: subject) {
+        case .failure(let problem):
+            refuse(connection, 400, "claims", "The claims cannot be used: \(problem.reason)")
+        case .success(let checked):
+            let client = ClientDescription(
+                userAgent: "", address: "", label: document.root["label"]?.string ?? "")
+            let new = NewSession(subject: subject, claims: checked, client: client, replacing: nil)
+            connection.awaitReply(.control(.begin), .begin(new))
+        }
+    }
+
+    // MARK: - Answers
+
+    static func answer(_ connection: DownstreamConnection, _ reply: SessionReply, _ call: ControlCall) {
+        switch (reply, call) {
+        case (.issued(let tokens), _):
+            var response = TokenDelivery(connection.shard.runtime).bodyResponse(tokens)
+            response.status = 201
+            connection.respond(response)
+        case (.sessions(let sessions), .find):
+            guard let session = sessions.first else {
+                refuse(connection, 404, "no_session", "No such session")
+                return
+            }
+            var body = JSONWriter()
+            SessionListing.write(session, now: connection.shard.wallTime, to: &body)
+            connection.respond(.json(200, body.bytes))
+        case (.sessions(let sessions), _):
+            var body = JSONWriter(reserving: 256 * sessions.count)
+            body.beginObject()
+            body.beginArray("sessions")
+            for session in sessions {
+                SessionListing.write(session, now: connection.shard.wallTime, to: &body)
+            }
+            body.endArray()
+            body.endObject()
+            connection.respond(.json(200, body.bytes))
+        case (.ended(let count), _):
+            if count == 0 {
+                refuse(connection, 404, "no_session", "No such session, or it has ended already")
+            } else {
+                connection.respond(.empty(204))
+            }
+        case (.rejected, _), (.unavailable, _): connection.refuse(.sessionsUnavailable)
+        }
+    }
+
+    private static func refuse(
+        _ connection: DownstreamConnection, _ status: Int, _ code: String, _ detail: String
+    ) {
+        connection.exchange.reason = code
+        connection.respond(.problem(status, code: code, detail: detail))
+    }
+
+    // MARK: - Who may call
+
+    private static func isTrusted(_ connection: DownstreamConnection) -> Bool {
+        guard let control = connection.shard.runtime.configuration.control else { return false }
+        if let secret = control.secret {
+            let expected = Array("Bearer \(secret.revealed)".utf8)
+            let presented = Array((connection.head.block.text(.authorization) ?? "").utf8)
+            if ConstantTime.equal(presented.span, expected.span) { return true }
+            connection.exchange.reason = "control_secret"
+            connection.respond(.refusal(.noCredential))
+            return false
+        }
+        // Without a secret, loopback is the fence. A page in a browser on this machine can reach over it: such
+        // requests carry an Origin or Sec-Fetch-Site, or (DNS rebinding) a host name that is not ours.
+        let isBrowser =
+            connection.head.block.first(.origin) != nil || connection.head.block.first(.secFetchSite) != nil
+        if isBrowser || !namesLoopback(connection) {
+            refuse(connection, 403, "control_origin", "The control API is not for pages in browsers")
+            return false
+        }
+        return true
+    }
+
+    private static func namesLoopback(_ connection: DownstreamConnection) -> Bool {
+        let authority = connection.head.block.withBytes { bytes in
+            String(lossy: bytes.extracting(connection.head.authority.offsets)).lowercased()
+        }
+        let host =
+            authority.hasPrefix("[") ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
+        return host == "localhost" || host == "[::1]" || host.hasPrefix("127.")
+    }
+
+    /// How many sessions one listing shows.
+    private static let listMax = 1000
+}
+
+/// A session as the control API shows it.
+enum SessionListing {
+    static func write(_ stored: StoredSession, now: WallTime, to body: inout JSONWriter) {
+        let session = stored.session
+        body.beginObject()
+        body.string("sid", session.sid.text)
+        body.string("subject", session.subject)
+        body.json("claims", session.claims)
+        body.string("user_agent", session.client.userAgent)
+        body.string("address", session.client.address)
+        body.string("label", session.client.label)
+        body.string("created", CivilTime(session.created).rfc3339)
+        body.string("refreshed", CivilTime(session.refreshed).rfc3339)
+        body.string("idle_deadline", CivilTime(session.idleDeadline).rfc3339)
+        body.string("final_deadline", CivilTime(session.finalDeadline).rfc3339)
+        body.number("generation", Int64(session.generation))
+        body.boolean("confirmed", session.isConfirmed)
+        switch stored.state(at: now) {
+        case .live: body.string("state", "live")
+        case .ended(let reason), .lapsed(let reason):
+            body.string("state", "ended")
+            body.string("end_reason", reason.rawValue)
+        case .endedWithSubject:
+            body.string("state", "ended")
+            body.string("end_reason", "subject")
+        }
+        if let ended = session.ended { body.string("ended", CivilTime(ended.at).rfc3339) }
+        body.endObject()
+    }
+}

@@ -1,0 +1,206 @@
+// `POST /refresh`, `/refresh/logout` and `/refresh/revoke`: what a client may ask of the refresh service. The request
+// is read here; the decision is the service's, on its own queue; the answer comes back by the mailbox.
+
+import Observability
+import HTTP
+import Primitives
+import Sessions
+
+/// The endpoints that refresh tokens go to.
+enum RefreshEndpoint {
+    /// Exchanges a refresh token: from a form or JSON body, else from the cookie.
+    static func refresh(_ connection: DownstreamConnection) {
+        if !Endpoint.allows([.post], "POST", connection) { return }
+        guard let parameters = EndpointParameters(connection) else {
+            respond(connection, OAuthError.invalidRequest("The body is neither a form nor a JSON object"))
+            return
+        }
+        if let grant = parameters["grant_type"], grant != "refresh_token" {
+            respond(connection, OAuthError.unsupportedGrantType)
+            return
+        }
+        if let token = parameters["refresh_token"] {
+            submit(connection, token: Array(token.utf8), .body)
+        } else if let token = cookieToken(connection) {
+            // The cookie comes along with every request that some page makes: only our own pages may use it.
+            if !isSameOrigin(connection) { return }
+            submit(connection, token: token, .cookie)
+        } else {
+            respond(connection, OAuthError.invalidRequest("The request carries no refresh token"))
+        }
+    }
+
+    private static func submit(_ connection: DownstreamConnection, token: [UInt8], _ delivery: Delivery) {
+        connection.awaitReply(
+            .refresh(delivery),
+            .refresh(token: token, delivery: delivery, client: connection.clientDescription("")))
+    }
+
+    /// Ends the session and clears the cookies.
+    static func logout(_ connection: DownstreamConnection) {
+        if !Endpoint.allows([.post], "POST", connection) { return }
+        let parameters = EndpointParameters(connection)
+        if let token = parameters?["refresh_token"] {
+            connection.awaitReply(.logout, .endByToken(token: Array(token.utf8), reason: .logout))
+            return
+        }
+        if let token = cookieToken(connection) {
+            if !isSameOrigin(connection) { return }
+            connection.awaitReply(.logout, .endByToken(token: token, reason: .logout))
+            return
+        }
+        guard let (sid, isCookie) = accessSession(connection) else {
+            connection.respond(cleared(connection))
+            return
+        }
+        if isCookie && !isSameOrigin(connection) { return }
+        connection.awaitReply(.logout, .end(sid, reason: .logout))
+    }
+
+    /// RFC 7009: a token is to be good no longer. Refresh tokens and our access tokens alike end their session; a
+    /// token that nobody knows is as revoked as it can be (§2.2: 200).
+    static func revoke(_ connection: DownstreamConnection) {
+        if !Endpoint.allows([.post], "POST", connection) { return }
+        guard let token = EndpointParameters(connection)?["token"] else {
+            respond(connection, OAuthError.invalidRequest("The request carries no token"))
+            return
+        }
+        let bytes = Array(token.utf8)
+        if RefreshTokenMint.looksLikeToken(bytes.span) {
+            connection.awaitReply(.revocation, .endByToken(token: bytes, reason: .logout))
+        } else if let sid = connection.shard.gatekeeper.session(
+            of: bytes.span, now: connection.shard.wallTime)
+        {
+            connection.awaitReply(.revocation, .end(sid, reason: .logout))
+        } else {
+            connection.respond(.empty(200))
+        }
+    }
+
+    // MARK: - Answers
+
+    static func answerRefresh(_ connection: DownstreamConnection, _ reply: SessionReply, _ delivery: Delivery)
+    {
+        let tokens = TokenDelivery(connection.shard.runtime)
+        switch reply {
+        case .issued(let issued):
+            connection.exchange.loggedSession = (Array(issued.subject.utf8), Array(issued.sid.text.utf8))
+            connection.respond(
+                delivery == .cookie ? tokens.cookieResponse(issued) : tokens.bodyResponse(issued))
+        case .rejected(let rejection):
+            let error = OAuthError.invalidGrant(rejection, inCookieMode: delivery == .cookie)
+            let clears = delivery == .cookie && rejection.isSessionOver
+            respond(connection, error, cookies: clears ? tokens.clearing : [])
+        case .ended, .sessions, .unavailable: respond(connection, OAuthError.unavailable)
+        }
+    }
+
+    static func answerLogout(_ connection: DownstreamConnection, _ reply: SessionReply) {
+        if case .unavailable = reply {
+            respond(connection, OAuthError.unavailable)
+        } else {
+            connection.respond(cleared(connection))
+        }
+    }
+
+    /// RFC 7009 §2.2.1: 503 tells the client that the token must be taken to live on.
+    static func answerRevocation(_ connection: DownstreamConnection, _ reply: SessionReply) {
+        if case .unavailable = reply {
+            respond(connection, OAuthError.unavailable)
+        } else {
+            connection.respond(.empty(200))
+        }
+    }
+
+    private static func cleared(_ connection: DownstreamConnection) -> LocalResponse {
+        var response = LocalResponse.empty(204)
+        response.fields += TokenDelivery.noStore
+        for cookie in TokenDelivery(connection.shard.runtime).clearing {
+            response.fields.append(("Set-Cookie", cookie))
+        }
+        return response
+    }
+
+    private static func respond(
+        _ connection: DownstreamConnection, _ error: OAuthError, cookies: [String] = []
+    ) {
+        var response = error.response
+        for cookie in cookies { response.fields.append(("Set-Cookie", cookie)) }
+        connection.exchange.reason = error.code
+        connection.respond(response)
+    }
+
+    // MARK: - What the request carries
+
+    private static func cookieToken(_ connection: DownstreamConnection) -> [UInt8]? {
+        let name = connection.shard.runtime.cookieNames.refresh
+        if connection.head.block.first(.cookie) == nil { return nil }
+        return connection.head.block.withBytes { bytes in
+            let values = CookieFields.values(of: name, in: connection.head.block, bytes)
+            // A stale cookie of another path may stand beside ours; what has not the look of a token is not it.
+            let chosen = values.first { RefreshTokenMint.looksLikeToken(bytes.extracting($0.offsets)) }
+            return (chosen ?? values.first).map { [UInt8](copying: bytes.extracting($0.offsets)) }
+        }
+    }
+
+    /// The session of the access token that the request carries.
+    private static func accessSession(_ connection: DownstreamConnection) -> (SessionID, isCookie: Bool)? {
+        guard let sid = connection.heldSession else { return nil }
+        let credentials = Credentials.find(
+            in: connection.head, cookieNames: connection.shard.runtime.cookieNames)
+        if case .cookies = credentials { return (sid, true) }
+        return (sid, false)
+    }
+
+    private static func isSameOrigin(_ connection: DownstreamConnection) -> Bool {
+        if SameOrigin.isShown(by: connection.head, connection.shard.runtime.publicOrigin) { return true }
+        connection.exchange.reason = GateRefusal.crossOrigin.code
+        connection.respond(.refusal(.crossOrigin))
+        return false
+    }
+}
+
+/// The errors of RFC 6749 §5.2, with a stable `code` beside the broad `error`.
+struct OAuthError {
+    let status: Int
+    let error: String
+    let code: String
+    let explanation: String
+
+    static func invalidRequest(_ explanation: String) -> OAuthError {
+        OAuthError(status: 400, error: "invalid_request", code: "invalid_request", explanation: explanation)
+    }
+
+    static let unsupportedGrantType = OAuthError(
+        status: 400, error: "unsupported_grant_type", code: "unsupported_grant_type",
+        explanation: "The grant type here is refresh_token")
+
+    /// An outage never looks like an ended session.
+    static let unavailable = OAuthError(
+        status: 503, error: "temporarily_unavailable", code: "sessions_unavailable",
+        explanation: "Sessions cannot be changed at the moment; the refresh token stays good")
+
+    /// 400 as OAuth has it; 401 in cookie mode, where browsers' interceptors expect it.
+    static func invalidGrant(_ rejection: RefreshRejection, inCookieMode: Bool) -> OAuthError {
+        OAuthError(
+            status: inCookieMode ? 401 : 400, error: "invalid_grant", code: rejection.code,
+            explanation: rejection.isSessionOver ? "The session has ended" : "The refresh token is not valid")
+    }
+
+    var response: LocalResponse {
+        var body = JSONWriter()
+        body.beginObject()
+        body.string("error", error)
+        body.string("error_description", explanation)
+        body.string("code", code)
+        body.endObject()
+        var response = LocalResponse.json(status, body.bytes)
+        response.fields += TokenDelivery.noStore
+        if status == 401 {
+            response.fields.append(
+                ("WWW-Authenticate", "Bearer error=\"invalid_token\", error_description=\"\(explanation)\""))
+        }
+        if status == 503 { response.fields.append(("Retry-After", "1")) }
+        return response
+    }
+}

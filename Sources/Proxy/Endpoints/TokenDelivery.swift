@@ -1,0 +1,89 @@
+// How a token pair reaches its client: as the JSON of RFC 6749 §5.1, or in two cookies that no script can read.
+//
+// The access cookie lives as long as the session can, longer than the token in it, so that it tells an expired
+// session from a visitor. The refresh cookie has the refresh path, so browsers send it nowhere else.
+
+import Configuration
+import HTTP
+import Primitives
+import Sessions
+
+/// Turns issued tokens into answers.
+struct TokenDelivery {
+    let names: CookieNames
+    let refreshPath: String
+
+    init(_ runtime: GatewayRuntime) {
+        names = runtime.cookieNames
+        refreshPath = String(decoding: runtime.refreshPath, as: UTF8.self)
+    }
+
+    /// How a login's tokens travel: cookies where the request carries `Sec-Fetch-Site`, which every current browser
+    /// sends and no script can forge, unless the configuration says otherwise.
+    static func choice(
+        for head: borrowing RequestHead, configured: RefreshTokenConfiguration.Delivery
+    ) -> Delivery {
+        switch configured {
+        case .cookie: .cookie
+        case .body: .body
+        case .auto: head.block.first(.secFetchSite) != nil ? .cookie : .body
+        }
+    }
+
+    /// RFC 6749 §5.1: the tokens in the body.
+    func bodyResponse(_ tokens: IssuedTokens) -> LocalResponse {
+        var body = JSONWriter(reserving: 1024)
+        body.beginObject()
+        body.string("access_token", bytes: tokens.accessToken.span)
+        body.string("token_type", "Bearer")
+        body.number("expires_in", tokens.accessSeconds)
+        body.string("refresh_token", tokens.refreshToken)
+        body.number("refresh_expires_in", tokens.refreshSeconds)
+        body.endObject()
+        var response = LocalResponse.json(200, body.bytes)
+        response.fields += Self.noStore
+        return response
+    }
+
+    /// The tokens in cookies; the body says only how long they last.
+    func cookieResponse(_ tokens: IssuedTokens) -> LocalResponse {
+        var body = JSONWriter()
+        body.beginObject()
+        body.string("token_type", "Bearer")
+        body.number("expires_in", tokens.accessSeconds)
+        body.number("refresh_expires_in", tokens.refreshSeconds)
+        body.endObject()
+        var response = LocalResponse.json(200, body.bytes)
+        response.fields += Self.noStore
+        for cookie in cookies(tokens) { response.fields.append(("Set-Cookie", cookie)) }
+        return response
+    }
+
+    /// The two cookies of a pair.
+    func cookies(_ tokens: IssuedTokens) -> [String] {
+        let access = String(decoding: tokens.accessToken, as: UTF8.self)
+        return [
+            cookie(names.access, access, path: "/", seconds: tokens.refreshSeconds),
+            cookie(names.refresh, tokens.refreshToken, path: refreshPath, seconds: tokens.refreshSeconds),
+        ]
+    }
+
+    /// The two cookies that clear ours: same name, path and attributes (RFC 6265 §5.3).
+    var clearing: [String] {
+        [
+            cookie(names.access, "", path: "/", seconds: 0),
+            cookie(names.refresh, "", path: refreshPath, seconds: 0),
+        ]
+    }
+
+    private func cookie(_ name: [UInt8], _ value: String, path: String, seconds: Int64) -> String {
+        let secure = names.isSecure ? "; Secure" : ""
+        return "\(String(decoding: name, as: UTF8.self))=\(value); Path=\(path); Max-Age=\(seconds)"
+            + "; HttpOnly\(secure); SameSite=Lax"
+    }
+
+    /// RFC 6749 §5.1: token answers MUST NOT be stored.
+    static let noStore: [(name: StaticString, value: String)] = [
+        ("Cache-Control", "no-store"), ("Pragma", "no-cache"),
+    ]
+}

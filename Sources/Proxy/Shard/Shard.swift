@@ -1,0 +1,145 @@
+// All state of one loop: connections, buffers, pools, the token cache and the revocations, the access-log buffer.
+// Born on its queue and never seen from another; the mailbox is its one door.
+//
+// Owned by: its own serial queue.
+
+import Configuration
+package import Dispatch
+import HTTP
+import JOSE
+package import Network
+import Observability
+import Primitives
+import Sessions
+
+/// One of the workers.
+package final class Shard {
+    let runtime: GatewayRuntime
+    let loop: EventLoop
+    let gatekeeper: Gatekeeper
+    var buffers = ByteBufferPool(blockBytes: 16 * 1024, blocksMax: 256)
+    private(set) var isDraining = false
+    /// The wall time of the current batch of events.
+    private(set) var wallTime = Clock.wall
+    private let mailbox: Mailbox<ShardMessage>
+    private var pools: [UpstreamPool] = []
+    private var accessLog: AccessLog
+    private var connectionCount = 0
+    private var drained: (@Sendable () -> Void)?
+
+    var limits: LimitsConfiguration { runtime.configuration.limits }
+
+    /// Makes a shard on its queue and starts it.
+    ///
+    /// - Returns: the door to it.
+    package static func start(_ runtime: GatewayRuntime, queue: DispatchQueue) throws -> Mailbox<ShardMessage>
+    {
+        try queue.sync {
+            let shard = try Shard(runtime, queue: queue)
+            shard.run()
+            return shard.mailbox
+        }
+    }
+
+    private init(_ runtime: GatewayRuntime, queue: DispatchQueue) throws {
+        self.runtime = runtime
+        loop = try EventLoop(queue: queue)
+        mailbox = Mailbox(loop.wakeup)
+        gatekeeper = try Gatekeeper(
+            keys: runtime.keys, policy: runtime.claimsPolicy,
+            sessionLifetimeSeconds: runtime.configuration.refreshToken.maxLifetimeMilliseconds / 1000)
+        accessLog = AccessLog(
+            sink: runtime.services.accessLog,
+            format: runtime.configuration.logs.accessFormat == .json ? .json : .combined)
+        pools = runtime.upstreams.map { UpstreamPool($0, shard: self) }
+    }
+
+    /// The loop keeps the shard alive through its handlers, until the process ends.
+    private func run() {
+        loop.start(
+            onMessages: { self.takeMessages() },
+            onBatchEnd: { self.endBatch() },
+            onTurnEnd: { self.accessLog.flush() })
+    }
+
+    func pool(_ index: Int) -> UpstreamPool { pools[index] }
+
+    // MARK: - Messages
+
+    private func takeMessages() {
+        wallTime = Clock.wall
+        for message in mailbox.takeAll() {
+            switch message {
+            case .adopt(let accepted, let role):
+                connectionCount += 1
+                DownstreamConnection(accepted, role: role, shard: self).open()
+            case .reply(let slot, let serial, let reply):
+                if let connection = loop.target(slot: slot) as? DownstreamConnection {
+                    connection.take(reply, serial: serial)
+                }
+            case .revoke(let revocations, let until, let applied):
+                gatekeeper.apply(revocations, until: until)
+                applied()
+            case .drain(let drained):
+                self.drained = drained
+                drain()
+            }
+        }
+    }
+
+    /// Sends an order to the refresh service for a connection's exchange.
+    func submit(_ order: SessionOrder, for connection: DownstreamConnection) {
+        let (slot, serial, mailbox) = (connection.slot, connection.exchange.serial, mailbox)
+        runtime.sessions.submit(order) { reply in
+            mailbox.post(.reply(slot: slot, serial: serial, reply))
+        }
+    }
+
+    private func endBatch() {
+        wallTime = Clock.wall
+        let sightings = gatekeeper.takeSightings()
+        if !sightings.isEmpty { runtime.sessions.noteSeen(sightings) }
+        gatekeeper.sweep(wallTime)
+    }
+
+    // MARK: - Connections
+
+    /// Whether lines are written at all.
+    var logsAccess: Bool { accessLog.isOn }
+
+    /// Writes the line of an exchange.
+    func log(_ entry: AccessEntry, _ head: borrowing RequestHead) {
+        head.block.withBytes { bytes in
+            let agent = head.block.first(.userAgent).map { head.block.fields[$0].value } ?? .empty
+            accessLog.append(
+                entry, method: bytes.extracting(head.methodRange.offsets),
+                path: bytes.extracting(head.path.offsets),
+                userAgent: bytes.extracting(agent.offsets), now: wallTime)
+        }
+    }
+
+    func connectionClosed(_ connection: DownstreamConnection) {
+        connectionCount -= 1
+        if connection.role == .client { runtime.services.census.remove(connection.peer) }
+        tellWhenDrained()
+    }
+
+    /// Ends idle connections at once; the others end with the exchange that is under way.
+    private func drain() {
+        isDraining = true
+        for pool in pools { pool.closeIdle() }
+        for target in loop.allTargets {
+            if let connection = target as? DownstreamConnection, connection.exchange.phase == .idle {
+                connection.close()
+            }
+        }
+        tellWhenDrained()
+    }
+
+    private func tellWhenDrained() {
+        guard isDraining, connectionCount == 0, let drained else { return }
+        self.drained = nil
+        accessLog.flush()
+        drained()
+    }
+}

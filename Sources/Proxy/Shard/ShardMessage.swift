@@ -1,0 +1,25 @@
+// What other queues may say to a shard, in one closed list.
+
+package import Network
+package import Primitives
+package import Sessions
+
+/// What a listener is for.
+package enum ListenerRole: Sendable {
+    /// The public side: routes and the refresh endpoints.
+    case client
+    /// The private side: health and the control API.
+    case control
+}
+
+/// A message to a shard.
+package enum ShardMessage: Sendable {
+    /// A connection to serve; the shard owns its descriptor from now on.
+    case adopt(Accepted, ListenerRole)
+    /// The refresh service's answer to an exchange; stale slots and serials are dropped.
+    case reply(slot: UInt64, serial: UInt32, SessionReply)
+    /// Revocations to put in force.
+    case revoke([Revocation], until: WallTime, applied: @Sendable () -> Void)
+    /// Serve what has begun, begin nothing new; `drained` is called when no connection is left.
+    case drain(drained: @Sendable () -> Void)
+}

@@ -1,0 +1,94 @@
+// What an upstream's answer says about sessions: `Session-Start`, `Session-Claims`, `Session-Label` on a route marked
+// `login`, `Session-End` on one marked `session_control`. On any other route the fields mean nothing; on every route
+// they stop at the gateway.
+
+import Configuration
+import HTTP
+import JOSE
+import Primitives
+
+/// What a response asks the gateway to do.
+enum SessionSignal {
+    case none
+    case start(SessionStart)
+    case end(SessionEndScope)
+    /// A session is asked for that cannot be begun; the reason is for the log.
+    case malformed(String)
+
+    /// A session to begin.
+    struct SessionStart {
+        let subject: String
+        /// A checked JSON object.
+        let claims: [UInt8]
+        let label: String
+    }
+
+    /// What Session-End ends.
+    enum SessionEndScope: String {
+        case session, subject, others, access
+    }
+
+    static func read(_ head: borrowing ResponseHead, route: Route?) -> SessionSignal {
+        guard let route = route?.configuration else { return .none }
+        // 2xx, or the redirect after a form login; a refused login begins nothing.
+        guard (200..<400).contains(head.status) else { return .none }
+        if route.isLogin && head.block.first(.sessionStart) != nil { return start(head) }
+        if route.isSessionControl, head.block.first(.sessionEnd) != nil {
+            guard head.block.count(of: .sessionEnd) == 1, let text = head.block.text(.sessionEnd),
+                let scope = SessionEndScope(rawValue: text)
+            else { return .malformed("Session-End is none of session, subject, others, access") }
+            return .end(scope)
+        }
+        return .none
+    }
+
+    private static func start(_ head: borrowing ResponseHead) -> SessionSignal {
+        guard head.block.count(of: .sessionStart) == 1, head.block.count(of: .sessionClaims) <= 1 else {
+            return .malformed("Session-Start or Session-Claims occurs more than once")
+        }
+        guard let subject = head.block.text(.sessionStart), isSubject(subject) else {
+            return .malformed("Session-Start is not a name of 1 to 255 bytes")
+        }
+        let text = head.block.text(.sessionClaims) ?? "{}"
+        switch SessionClaims.check(Array(text.utf8), subject: subject) {
+        case .failure(let problem): return .malformed("Session-Claims: \(problem.reason)")
+        case .success(let claims):
+            let label = head.block.text(.sessionLabel) ?? ""
+            return .start(SessionStart(subject: subject, claims: claims, label: label))
+        }
+    }
+
+    /// A subject goes into upstream header fields and rows: no control characters, no blanks at its ends.
+    static func isSubject(_ text: String) -> Bool {
+        let bytes = text.utf8
+        return !bytes.isEmpty && bytes.count <= 255 && bytes.first != 0x20 && bytes.last != 0x20
+            && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F } && !text.contains("\u{FFFD}")
+    }
+}
+
+/// The claims that a login gives its session.
+enum SessionClaims {
+    struct Problem: Error {
+        let reason: String
+    }
+
+    /// The compact text of claims that can go into every access token of a session.
+    ///
+    /// A token must fit into a cookie of 4,096 bytes, also when this login's tokens travel otherwise: too much is
+    /// refused here, loudly, and not by the browser, silently.
+    static func check(_ text: [UInt8], subject: String) -> Result<[UInt8], Problem> {
+        guard let document = try? JSONDocument(parsing: text) else {
+            return .failure(Problem(reason: "not a JSON object without repeated names"))
+        }
+        guard let claims = try? AccessTokenClaims.validateSessionClaims(document) else {
+            return .failure(Problem(reason: "not an object, or it holds a name that belongs to the gateway"))
+        }
+        if claims.count + subject.utf8.count > bytesMax {
+            return .failure(Problem(reason: "\(claims.count) bytes do not fit into a cookie; \(bytesMax) do"))
+        }
+        return .success(claims)
+    }
+
+    /// Leaves room in 4,096 bytes for the name, header, our own claims and signature, all in base64url.
+    private static let bytesMax = 2_400
+}

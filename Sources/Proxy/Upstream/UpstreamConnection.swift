@@ -1,0 +1,284 @@
+// A connection to an upstream: it sends one request at a time, reads the response and hands it to the client's
+// connection. This file is its life: events, deadlines, the request's way out, failure and reuse; the response is read
+// in `BodyRelay`.
+//
+// Owned by: one shard. Nothing that an upstream sends is believed before it is parsed, and a connection on which
+// anything surprising was seen is never used again (response queue poisoning).
+
+import Configuration
+import Observability
+import HTTP
+import Network
+import Primitives
+
+/// Where an upstream connection stands.
+enum UpstreamPhase: UInt8 {
+    case idle
+    /// A request is on its way, or its answer's head is awaited.
+    case awaitingHead
+    /// The head is held back until the refresh service has answered.
+    case held
+    case readingBody
+    case closed
+}
+
+/// A connection to an upstream.
+final class UpstreamConnection: EventTarget {
+    let pool: UpstreamPool
+    private let shard: Shard
+    private var transport: Transport
+    var input = ByteBuffer()
+    private var output = ByteBuffer()
+    var head = ResponseHead()
+    var scanner = HeadScanner()
+    var headIsPartial = false
+    var phase = UpstreamPhase.idle
+    var reader = BodyReader(.none)
+    var interimCount = 0
+    /// The client's connection whose exchange this one serves.
+    private(set) var downstream: DownstreamConnection?
+    private var isEstablished = false
+    /// Whether an earlier exchange was served: then the upstream may have closed it unseen.
+    private var isReused = false
+    private var hasReceived = false
+    /// The response waits because the client reads slowly.
+    var isBlocked = false
+    /// `receive` is at work: whoever unblocks the response leaves the rest to it.
+    private var isReceiving = false
+
+    init(_ transport: consuming Transport, pool: UpstreamPool) {
+        self.transport = transport
+        self.pool = pool
+        shard = pool.shard
+    }
+
+    func open() throws(SystemError) { try shard.loop.add(self, transport) }
+
+    // MARK: - The request
+
+    /// Sends the request head of an exchange.
+    func begin(_ downstream: DownstreamConnection) {
+        self.downstream = downstream
+        downstream.exchange.upstream = self
+        phase = .awaitingHead
+        hasReceived = false
+        interimCount = 0
+        isBlocked = false
+        shard.buffers.supply(&output)
+        RequestWriting.write(
+            downstream.head, exchange: downstream.exchange, client: downstream.clientText,
+            target: pool.target,
+            to: &output)
+        if !isEstablished {
+            shard.loop.setDeadline(self, milliseconds: pool.target.configuration.connectTimeoutMilliseconds)
+            return
+        }
+        awaitUpstream()
+        // A request with a body leaves with its first piece: the downstream's pump comes back at once.
+        if downstream.exchange.requestIsComplete { flush() }
+    }
+
+    /// Whether more of the request's body can be taken.
+    var acceptsContent: Bool { phase != .closed && output.count < Self.outputBytesMax }
+
+    /// Adds a piece of the request's body.
+    func appendContent(_ content: Span<UInt8>, framing: BodyFraming) {
+        BodyWriter.append(content, framing: framing, to: &output)
+    }
+
+    /// The request's body is complete.
+    func endContent(framing: BodyFraming) { BodyWriter.appendEnd(framing: framing, to: &output) }
+
+    /// Sends what waits, as far as the upstream takes it.
+    func flush() {
+        if !isEstablished || phase == .closed { return }
+        while !output.isEmpty && transport.maySend {
+            switch output.withReadable({ transport.send($0) }) {
+            case .bytes(let count):
+                output.consume(count)
+                awaitUpstream()
+            case .wouldBlock: return
+            case .ended, .failed:
+                // An upstream may refuse a body and close while its answer is on the way to us: read that first.
+                output.removeAll()
+                transport.note(.ending)
+                receive()
+                return
+            }
+        }
+    }
+
+    // MARK: - Events
+
+    override func becameReady(_ readiness: Readiness) {
+        transport.note(readiness)
+        if !isEstablished {
+            establish()
+            return
+        }
+        if !output.isEmpty {
+            flush()
+            downstream?.pump()
+        }
+        receive()
+    }
+
+    override func deadlinePassed() {
+        switch phase {
+        case .idle where input.hasBlock || output.hasBlock:
+            shard.buffers.reclaim(&input)
+            shard.buffers.reclaim(&output)
+            head.block.release()
+            shard.loop.setDeadline(self, milliseconds: UpstreamPool.idleMilliseconds)
+        case .idle:
+            pool.forget(self)
+            close()
+        case .awaitingHead where !isEstablished: fail(.upstreamConnectTimeout)
+        case .awaitingHead, .readingBody:
+            // Not the upstream's delay while the client has not sent its whole request.
+            if let downstream, !downstream.exchange.requestIsComplete, output.isEmpty, phase == .awaitingHead
+            {
+                awaitUpstream()
+            } else {
+                fail(.upstreamTimeout)
+            }
+        case .held, .closed: break
+        }
+    }
+
+    private func establish() {
+        if let error = transport.connectionError {
+            shard.runtime.services.log.warning(
+                "upstream \(pool.target.configuration.name) at \(pool.target.address): \(error.reason)")
+            fail(.upstreamConnect)
+            return
+        }
+        isEstablished = true
+        awaitUpstream()
+        flush()
+        downstream?.pump()
+        receive()
+    }
+
+    /// Reads and relays until the upstream has no more, or the client takes no more.
+    func receive() {
+        if isReceiving { return }
+        isReceiving = true
+        var goesOn: Bool
+        repeat {
+            relayResponse()
+            let waited = isBlocked
+            downstream?.flush()
+            goesOn = !isBlocked && (waited || fill())
+        } while goesOn
+        isReceiving = false
+        if phase == .readingBody { isBlocked ? shard.loop.clearDeadline(self) : awaitUpstream() }
+    }
+
+    /// Reads what has arrived; false when there is nothing to relay.
+    private func fill() -> Bool {
+        if !transport.mayReceive || phase == .held || phase == .closed { return false }
+        shard.buffers.supply(&input)
+        switch transport.receive(into: &input) {
+        case .bytes:
+            if phase == .idle {
+                // Nothing was asked: whatever this is, it must not become the answer to the next request.
+                pool.forget(self)
+                close()
+                return false
+            }
+            hasReceived = true
+            return true
+        case .wouldBlock: break
+        case .ended: connectionEnded()
+        case .failed: connectionBroken()
+        }
+        return false
+    }
+
+    private func connectionEnded() {
+        switch phase {
+        case .idle:
+            pool.forget(self)
+            close()
+        case .readingBody:
+            if reader.connectionEnded() { completeResponse() } else { fail(.upstreamClosed) }
+        case .awaitingHead, .held: fail(.upstreamClosed)
+        case .closed: break
+        }
+    }
+
+    private func connectionBroken() {
+        if phase == .idle {
+            pool.forget(self)
+            close()
+        } else if phase != .closed {
+            fail(.upstreamClosed)
+        }
+    }
+
+    /// Starts the upstream's time anew: something has moved.
+    private func awaitUpstream() {
+        shard.loop.setDeadline(self, milliseconds: pool.target.configuration.responseTimeoutMilliseconds)
+    }
+
+    // MARK: - The end of an exchange
+
+    /// The response is complete: the connection goes back to the pool, if nothing speaks against it.
+    func completeResponse() {
+        guard let downstream else { return }
+        let isClean =
+            head.isPersistent && downstream.exchange.requestIsComplete && output.isEmpty && input.isEmpty
+            && reader.isComplete && head.framing != .untilClose
+        self.downstream = nil
+        phase = .idle
+        isReused = true
+        isBlocked = false
+        if isClean && pool.keep(self) {
+            shard.loop.setDeadline(self, milliseconds: UpstreamPool.restMilliseconds)
+        } else {
+            close()
+        }
+        downstream.endResponse()
+    }
+
+    /// The exchange fails; a request that may be sent again on a new connection is.
+    func fail(_ error: ProxyError) {
+        guard let downstream else {
+            close()
+            return
+        }
+        self.downstream = nil
+        close()
+        if error == .upstreamClosed && mayRetry(downstream) {
+            downstream.exchange.wasRetried = true
+            downstream.exchange.upstream = nil
+            pool.assign(to: downstream, onNewConnection: true)
+        } else {
+            downstream.upstreamFailed(error)
+        }
+    }
+
+    /// RFC 9110 §9.2.2: only a request that can be repeated without harm, and only when the upstream has most likely
+    /// closed an idle connection before it saw the request.
+    private func mayRetry(_ downstream: DownstreamConnection) -> Bool {
+        isReused && !hasReceived && !downstream.exchange.wasRetried && downstream.head.method.isIdempotent
+            && downstream.head.framing == .none
+    }
+
+    /// The client's side has given the exchange up.
+    func abandon() {
+        downstream = nil
+        close()
+    }
+
+    func close() {
+        if phase == .closed { return }
+        phase = .closed
+        input = ByteBuffer()
+        output = ByteBuffer()
+        shard.loop.remove(self)
+    }
+
+    private static let outputBytesMax = 64 * 1024
+}

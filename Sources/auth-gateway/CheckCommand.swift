@@ -1,0 +1,40 @@
+// `auth-gateway check`: reads a configuration and prints everything that is wrong with it. Needs no keys, no state and
+// no network, so it works on any machine.
+
+import Configuration
+import Network
+import Primitives
+
+/// Checks a configuration file.
+enum CheckCommand {
+    static func run(path: String) -> ExitCode {
+        let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
+        for diagnostic in loaded.diagnostics { Console.error(diagnostic.rendered) }
+        guard loaded.configuration != nil else {
+            Console.error(summary(loaded, path))
+            return .configuration
+        }
+        Console.print("\(path): the configuration is valid")
+        return .success
+    }
+
+    static func summary(_ loaded: LoadedConfiguration, _ path: String) -> String {
+        let errors = loaded.diagnostics.count { $0.severity == .error }
+        return "\(path): \(errors) \(errors == 1 ? "error" : "errors")"
+    }
+}
+
+/// The file system and environment, as the configuration loader wants them.
+struct SystemFiles: ConfigurationFiles {
+    func read(_ path: String) -> Result<[UInt8], ConfigurationFileProblem> {
+        do throws(SystemError) {
+            return .success(try Files.read(path))
+        } catch {
+            return .failure(ConfigurationFileProblem(reason: error.reason))
+        }
+    }
+
+    func paths(matching glob: String) -> [String] { Files.paths(matching: glob) }
+
+    func environmentValue(_ name: String) -> String? { Files.environment(name) }
+}

@@ -1,0 +1,94 @@
+// The command line: verbs, options, and the words for everything that is wrong with them.
+
+import Configuration
+import Glibc
+import Network
+import Primitives
+
+/// What the program was asked to do.
+enum Command: Equatable {
+    case run(configuration: String)
+    case check(configuration: String)
+    case version
+    case help
+}
+
+/// The codes that the process ends with.
+enum ExitCode: Int32 {
+    case success = 0
+    case failure = 1
+    case usage = 2
+    case configuration = 78
+}
+
+/// The version of the program.
+enum Version {
+    static let number = "0.1.0"
+}
+
+/// Writes to the standard streams: data to stdout, messages to stderr.
+enum Console {
+    static func print(_ text: String) { try? AppendFile.standardOutput.append(Array("\(text)\n".utf8).span) }
+    static func error(_ text: String) { try? AppendFile.standardError.append(Array("\(text)\n".utf8).span) }
+}
+
+/// Parses the command line.
+enum CommandLineParser {
+    /// A command line that cannot be carried out.
+    struct UsageError: Error {
+        let message: String
+    }
+
+    static func parse(_ arguments: [String]) -> Result<Command, UsageError> {
+        guard let verb = arguments.first else { return usage("a command is needed") }
+        let rest = Array(arguments.dropFirst())
+        switch verb {
+        case "run", "check", "-t":
+            if rest.contains("-h") || rest.contains("--help") { return .success(.help) }
+            return configurationPath(rest).map {
+                verb == "run" ? .run(configuration: $0) : .check(configuration: $0)
+            }
+        case "version", "-v", "--version": return .success(.version)
+        case "help", "-h", "--help": return .success(.help)
+        case _ where laterVerbs.contains(verb): return usage("the command '\(verb)' is not available yet")
+        default: return usage("unknown command '\(verb)'")
+        }
+    }
+
+    private static func configurationPath(_ arguments: [String]) -> Result<String, UsageError> {
+        var path = defaultPath
+        var index = 0
+        while index < arguments.count {
+            guard arguments[index] == "-c", index + 1 < arguments.count else {
+                return .failure(
+                    UsageError(message: "auth-gateway: unexpected '\(arguments[index])'\n\n\(synopsis)"))
+            }
+            path = arguments[index + 1]
+            index += 2
+        }
+        return .success(path)
+    }
+
+    private static func usage(_ problem: String) -> Result<Command, UsageError> {
+        .failure(UsageError(message: "auth-gateway: \(problem)\n\n\(synopsis)"))
+    }
+
+    /// Verbs that are to come: known, so that nobody takes them for a typing error.
+    private static let laterVerbs: Set<String> = [
+        "reload", "healthcheck", "keys", "sessions", "explain", "token",
+    ]
+
+    private static let defaultPath = "/etc/auth-gateway/gateway.conf"
+
+    private static let synopsis = """
+        usage: auth-gateway run [-c FILE]      serve
+               auth-gateway check [-c FILE]    check a configuration and say everything that is wrong with it
+               auth-gateway version            print the version
+               auth-gateway help               print this, and every directive of the configuration
+
+        The configuration is \(defaultPath) unless -c names another.
+        Exit codes: 0 success, 1 failure while running, 2 usage, 78 bad configuration.
+        """
+
+    static var helpText: String { synopsis + "\n\n" + DirectiveReference.text }
+}

@@ -1,0 +1,150 @@
+// `auth-gateway run`: from a configuration file to a serving gateway, and to its orderly end. Whatever cannot be had
+// is said in one plain line, and the process ends before it has served anything.
+
+import Configuration
+import Dispatch
+import Glibc
+import JOSE
+import Network
+import Observability
+import Primitives
+import Proxy
+import Sessions
+
+/// Runs the gateway. Owned by: the main queue.
+@MainActor
+final class RunCommand {
+    private let path: String
+    private var server: Server?
+    private var logs: Logs?
+    private var signals: [any DispatchSourceSignal] = []
+    private var isStopping = false
+
+    init(path: String) { self.path = path }
+
+    /// Starts serving, and never returns.
+    func start() -> Never {
+        let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
+        for diagnostic in loaded.diagnostics { Console.error(diagnostic.rendered) }
+        guard let configuration = loaded.configuration else {
+            Console.error(CheckCommand.summary(loaded, path))
+            exit(ExitCode.configuration.rawValue)
+        }
+        do {
+            try serve(configuration)
+        } catch let problem as StartProblem {
+            Console.error("auth-gateway: \(problem.reason)")
+            exit(ExitCode.failure.rawValue)
+        } catch {
+            Console.error("auth-gateway: \(error)")
+            exit(ExitCode.failure.rawValue)
+        }
+        handleSignals()
+        dispatchMain()
+    }
+
+    private func serve(_ configuration: GatewayConfiguration) throws {
+        let logs = try Logs(configuration.logs)
+        self.logs = logs
+        let state: StateDirectory
+        let keys: KeySet
+        let feed = RevocationFeed()
+        let sessions: RefreshService
+        do {
+            state = try StateDirectory(path: configuration.stateDirectory)
+            keys = try KeySet(keys: [state.signingKey.publicKey], generation: 1)
+            sessions = try makeSessions(configuration, state, feed, logs)
+        } catch let problem as StateDirectory.Problem {
+            throw StartProblem(reason: problem.reason)
+        } catch let error as StoreError {
+            throw StartProblem(reason: error.detail)
+        }
+        let census = ConnectionCensus(
+            totalMax: configuration.limits.connections,
+            perAddressMax: configuration.limits.connectionsPerAddress)
+        let services = GatewayServices(
+            accessLog: logs.access, audit: logs.audit, log: logs.service, census: census)
+        do {
+            let runtime = try GatewayRuntime(
+                configuration: configuration, keys: keys, sessions: sessions, services: services)
+            let server = Server(runtime)
+            self.server = server
+            try server.startShards(
+                configuration.workers ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), feed: feed)
+            // Nothing is served before every shard knows what has been revoked.
+            let inForce = DispatchSemaphore(value: 0)
+            try sessions.publishRecentRevocations { inForce.signal() }
+            inForce.wait()
+            let addresses = try server.listen()
+            logs.service.info("serving on \(addresses.map(\.description).joined(separator: ", "))")
+        } catch let error as RuntimeError {
+            throw StartProblem(reason: error.reason)
+        } catch let error as StoreError {
+            throw StartProblem(reason: error.detail)
+        }
+    }
+
+    private func makeSessions(
+        _ configuration: GatewayConfiguration, _ state: StateDirectory, _ feed: RevocationFeed, _ logs: Logs
+    ) throws -> RefreshService {
+        let policy = SessionPolicy(
+            issuer: configuration.accessToken.issuer, audience: configuration.accessToken.audience,
+            accessLifetime: configuration.accessToken.lifetimeMilliseconds,
+            leeway: configuration.accessToken.leewayMilliseconds,
+            idleLifetime: configuration.refreshToken.idleLifetimeMilliseconds,
+            maxLifetime: configuration.refreshToken.maxLifetimeMilliseconds,
+            cookieRaceWindow: configuration.refreshToken.cookieRaceWindowMilliseconds,
+            bodyRaceWindow: configuration.refreshToken.bodyRaceWindowMilliseconds)
+        let (audit, service) = (logs.audit, logs.service)
+        return RefreshService(
+            store: try SQLiteSessionStore(path: state.databasePath),
+            mint: RefreshTokenMint(keys: state.refreshKeys),
+            signer: try TokenSigner(key: state.signingKey), policy: policy, feed: feed, clock: { Clock.wall },
+            audit: { event in
+                if event.kind == .storeFailed {
+                    service.error("the session store failed: \(event.reason ?? "")")
+                } else {
+                    audit.record(event)
+                }
+            })
+    }
+
+    // MARK: - Ending
+
+    private func handleSignals() {
+        for number in [SIGTERM, SIGINT] {
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .main)
+            source.setEventHandler { [self] in MainActor.assumeIsolated { stop() } }
+            source.resume()
+            signals.append(source)
+        }
+    }
+
+    /// The first signal drains; a second one does not wait.
+    private func stop() {
+        if isStopping {
+            end()
+            return
+        }
+        isStopping = true
+        logs?.service.info("stopping: no new connections, the others end with their exchange")
+        server?.drain(milliseconds: Self.drainMilliseconds) { [self] in
+            MainActor.assumeIsolated { () -> Void in end() }
+        }
+    }
+
+    private func end() {
+        logs?.service.info("stopped")
+        logs?.flush()
+        exit(ExitCode.success.rawValue)
+    }
+
+    /// Within the 30 s that service managers give.
+    private static let drainMilliseconds = 25_000
+}
+
+/// A start that cannot succeed, in one plain line.
+struct StartProblem: Error {
+    let reason: String
+}

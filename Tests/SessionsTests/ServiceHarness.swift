@@ -1,0 +1,191 @@
+// A refresh service with everything around it in a test's hands: the clock, the store's faults, the shards that take
+// revocations in, the audit log, and a verifier for the access tokens that come out.
+
+import Crypto
+import Dispatch
+import JOSE
+import Primitives
+import Synchronization
+import Testing
+
+@testable import Sessions
+
+/// A clock that stands still until it is moved. A test can also hold whoever reads it.
+final class TestClock: Sendable {
+    private let time = Mutex(Samples.start)
+    private let held = Mutex<(entered: DispatchSemaphore, release: DispatchSemaphore)?>(nil)
+
+    func now() -> WallTime {
+        let gate = held.withLock { gate in
+            defer { gate = nil }
+            return gate
+        }
+        if let gate {
+            gate.entered.signal()
+            _ = gate.release.wait(timeout: .now() + ServiceHarness.patience)
+        }
+        return time.withLock { $0 }
+    }
+
+    func advance(_ milliseconds: Int64) {
+        time.withLock { $0 = $0.advanced(byMilliseconds: milliseconds) }
+    }
+
+    /// The next reader waits; `entered` tells that it does, `release` lets it go.
+    func hold() -> (entered: DispatchSemaphore, release: DispatchSemaphore) {
+        let gate = (entered: DispatchSemaphore(value: 0), release: DispatchSemaphore(value: 0))
+        held.withLock { $0 = gate }
+        return gate
+    }
+}
+
+/// A value that arrives once, from another queue.
+final class Reply<Value: Sendable>: Sendable {
+    private let value = Mutex<Value?>(nil)
+    private let arrived = DispatchSemaphore(value: 0)
+
+    func give(_ value: Value) {
+        self.value.withLock { $0 = value }
+        arrived.signal()
+    }
+
+    var isHere: Bool { value.withLock { $0 != nil } }
+
+    /// Waits for the value; a test that waits in vain fails.
+    func wait() throws -> Value {
+        _ = arrived.wait(timeout: .now() + ServiceHarness.patience)
+        return try #require(value.withLock { $0 }, "no reply came")
+    }
+}
+
+/// The service and its surroundings.
+final class ServiceHarness: Sendable {
+    static let patience: Double = 60
+    static let minute: Int64 = 60_000
+
+    let service: RefreshService
+    let clock = TestClock()
+    let faults = Faults()
+    let feed = RevocationFeed()
+    private let keySet: KeySet
+    private let audit: AuditLog
+    private let table = Mutex(RevocationTable())
+    private let published = Mutex<[Revocation]>([])
+
+    static let policy = SessionPolicy(
+        issuer: "https://gateway.test", audience: "api", accessLifetime: 15 * minute, leeway: 30_000,
+        idleLifetime: 7 * Samples.day, maxLifetime: 90 * Samples.day, cookieRaceWindow: 30_000,
+        bodyRaceWindow: 60_000)
+
+    init(
+        _ kind: StoreKind = .memory, path: String? = nil, keys: [RefreshKey] = [RefreshKey(number: 1)],
+        policy: SessionPolicy = policy
+    ) throws {
+        let key = try SigningKey.generate()
+        keySet = try KeySet(keys: [key.publicKey], generation: 1)
+        let base = try path.map { try SQLiteSessionStore(path: $0) } ?? kind.make()
+        let store = FaultyStore(base, faults)
+        let (clock, log) = (clock, AuditLog())
+        service = RefreshService(
+            store: store, mint: RefreshTokenMint(keys: keys), signer: try TokenSigner(key: key),
+            policy: policy,
+            feed: feed, clock: { clock.now() }, audit: { log.append($0) })
+        audit = log
+        feed.subscribe { [weak self] revocations, until, applied in
+            self?.apply(revocations, until: until)
+            applied()
+        }
+    }
+
+    private func apply(_ revocations: [Revocation], until: WallTime) {
+        published.withLock { $0 += revocations }
+        table.withLock { table in for one in revocations { table.apply(one, until: until) } }
+    }
+
+    /// What has been told to the audit log.
+    var events: [AuditEvent] { audit.events }
+    var revocations: [Revocation] { published.withLock { $0 } }
+
+    // MARK: - Asking
+
+    func submit(_ order: SessionOrder) -> Reply<SessionReply> {
+        let reply = Reply<SessionReply>()
+        service.submit(order) { reply.give($0) }
+        return reply
+    }
+
+    func ask(_ order: SessionOrder) throws -> SessionReply { try submit(order).wait() }
+
+    /// Hands several orders in while the service is held, so that they share one transaction.
+    func askTogether(_ orders: [SessionOrder]) throws -> [SessionReply] {
+        let gate = clock.hold()
+        let first = submit(.find(.random()))
+        #expect(gate.entered.wait(timeout: .now() + Self.patience) == .success)
+        let replies = orders.map { submit($0) }
+        gate.release.signal()
+        _ = try first.wait()
+        return try replies.map { try $0.wait() }
+    }
+
+    func login(_ subject: String = "alice", replacing: SessionID? = nil) throws -> IssuedTokens {
+        let new = NewSession(
+            subject: subject, claims: Array(#"{"role":"admin"}"#.utf8), client: Samples.client,
+            replacing: replacing)
+        return try #require(try ask(.begin(new)).tokens)
+    }
+
+    func refresh(_ token: String, delivery: Delivery = .body) throws -> SessionReply {
+        try ask(Self.refreshing(token, delivery: delivery))
+    }
+
+    static func refreshing(_ token: String, delivery: Delivery = .body) -> SessionOrder {
+        .refresh(token: Array(token.utf8), delivery: delivery, client: Samples.client)
+    }
+
+    func refreshed(_ token: String) throws -> IssuedTokens { try #require(try refresh(token).tokens) }
+
+    func find(_ sid: SessionID) throws -> StoredSession? {
+        guard case .sessions(let found) = try ask(.find(sid)) else { return nil }
+        return found.first
+    }
+
+    /// Reports an access token as seen, and waits until the report has been worked on.
+    func noteSeen(_ tokens: IssuedTokens) throws {
+        let token = try #require(try verify(tokens))
+        service.noteSeen([Sighting(sid: tokens.sid, generation: token.generation)])
+        _ = try find(tokens.sid)
+    }
+
+    // MARK: - What a shard would say
+
+    /// What the verifier reads from an access token; nil when it refuses it.
+    func verify(_ tokens: IssuedTokens) throws -> VerifiedToken? {
+        let claims = ClaimsPolicy(issuer: "https://gateway.test", audiences: ["api"])
+        let verifier = try TokenVerifier(keys: keySet, policy: claims)
+        guard case .accepted(let token) = verifier.verify(tokens.accessToken.span, now: clock.now()) else {
+            return nil
+        }
+        return token
+    }
+
+    /// Whether an ordinary request with this access token is let in: verified, and not revoked.
+    func isLetIn(_ tokens: IssuedTokens) throws -> Bool {
+        guard let token = try verify(tokens) else { return false }
+        return table.withLock { $0.refusal(of: token) } == nil
+    }
+}
+
+/// The audit log as a list.
+private final class AuditLog: Sendable {
+    private let list = Mutex<[AuditEvent]>([])
+
+    func append(_ event: AuditEvent) { list.withLock { $0.append(event) } }
+    var events: [AuditEvent] { list.withLock { $0 } }
+}
+
+extension SessionReply {
+    var tokens: IssuedTokens? { if case .issued(let tokens) = self { tokens } else { nil } }
+    var rejection: RefreshRejection? { if case .rejected(let why) = self { why } else { nil } }
+    var endedCount: Int? { if case .ended(let count) = self { count } else { nil } }
+    var isUnavailable: Bool { if case .unavailable = self { true } else { false } }
+}
