@@ -61,9 +61,10 @@ public struct JSONValue: Sendable {
         kind == .string ? document.bytes[(node.range.start - 1)...node.range.end] : raw
     }
 
-    /// A member of an object; nil when there is none, or this is no object.
+    /// A member of an object; nil when there is none, or this is no object. Names are compared as code points (RFC
+    /// 8259 §8.3): `String` would also take what is canonically equivalent.
     public subscript(_ name: String) -> JSONValue? {
-        members.first { $0.name == name }?.value
+        members.first { $0.name.utf8.elementsEqual(name.utf8) }?.value
     }
 
     /// The members of an object in their order; empty for anything else.

@@ -36,6 +36,7 @@ struct JSONScanner {
 
     private mutating func scanObject(_ bytes: Span<UInt8>, depth: Int) throws(JSONError) {
         let node = open(.object)
+        var seen: Set<Int> = []
         skipWhitespace(bytes)
         if !accept(UInt8(ascii: "}"), bytes) {
             repeat {
@@ -45,7 +46,8 @@ struct JSONScanner {
                     throw .malformed(at: position)
                 }
                 try scanString(bytes)
-                try refuseDuplicate(of: name, in: node, bytes)
+                // Linear in the members: only a name whose hash was there before is compared with the others.
+                if !seen.insert(nameHash(name, bytes)).inserted { try refuseDuplicate(of: name, in: node, bytes) }
                 skipWhitespace(bytes)
                 if !accept(UInt8(ascii: ":"), bytes) { throw .malformed(at: position) }
                 skipWhitespace(bytes)
@@ -203,10 +205,24 @@ struct JSONScanner {
         if !first.hasEscapes && !second.hasEscapes {
             return bytes.extracting(first.range.offsets).equals(bytes.extracting(second.range.offsets))
         }
-        func text(_ node: JSONNode) -> String? {
-            JSONEscapes.resolve(Array(copying: bytes.extracting(node.range.offsets))[...])
+        return meaning(first, bytes) == meaning(second, bytes)
+    }
+
+    /// Seeded by the process, so nobody can make names that collide.
+    private func nameHash(_ name: Int, _ bytes: Span<UInt8>) -> Int {
+        var hasher = Hasher()
+        if nodes[name].hasEscapes {
+            for byte in meaning(nodes[name], bytes) { hasher.combine(byte) }
+        } else {
+            for index in nodes[name].range.offsets { hasher.combine(bytes[index]) }
         }
-        return text(first) == text(second)
+        return hasher.finalize()
+    }
+
+    /// The bytes of a string with its escapes resolved. Bytes, because two texts that differ can be equal as `String`.
+    private func meaning(_ node: JSONNode, _ bytes: Span<UInt8>) -> [UInt8] {
+        let raw = [UInt8](copying: bytes.extracting(node.range.offsets))
+        return JSONEscapes.resolve(raw[...]).map { Array($0.utf8) } ?? raw
     }
 
     private mutating func open(_ kind: JSONValue.Kind) -> Int {

@@ -67,6 +67,11 @@ package struct ReadBody: Equatable, Sendable {
     package var content: [UInt8]
     /// The bytes behind the body.
     package var rest: [UInt8]
+
+    package init(content: [UInt8], rest: [UInt8]) {
+        self.content = content
+        self.rest = rest
+    }
 }
 
 /// The lines of a block that have not been removed, and its bytes.

@@ -1,0 +1,201 @@
+// The block behind every socket: growth, compaction, consumption, and the pool that takes emptied blocks back.
+
+import Primitives
+import Support
+import Testing
+
+@Suite struct ByteBufferTests {
+    @Test("a new buffer has no memory, and gets it with the first byte")
+    func empty() {
+        var buffer = ByteBuffer()
+        #expect(buffer.hasBlock == false)
+        #expect(content(buffer) == [])
+        buffer.append([UInt8]())
+        #expect(buffer.capacity == 0)
+        buffer.append(byte: 7)
+        #expect(content(buffer) == [7])
+        #expect(buffer.capacity == 256)
+    }
+
+    @Test("bytes survive growth, whatever was consumed before")
+    func growth() {
+        for consumed in [0, 1, 7, 15, 16] {
+            var buffer = ByteBuffer(capacity: 16)
+            buffer.append(Array(0..<16))
+            buffer.consume(consumed)
+            buffer.append(Array(100..<200))
+            #expect(content(buffer) == Array(0..<16).dropFirst(consumed) + Array(100..<200))
+        }
+    }
+
+    @Test("room in front of the readable bytes is won back before the block grows")
+    func compaction() {
+        var buffer = ByteBuffer(capacity: 16)
+        buffer.append(Array(0..<16))
+        buffer.consume(10)
+        #expect(buffer.freeCount == 10)
+        buffer.append(Array(20..<30))
+        #expect(buffer.capacity == 16)
+        #expect(content(buffer) == Array(10..<16) + Array(20..<30))
+        buffer.append(byte: 1)
+        #expect(buffer.capacity > 16)
+        #expect(buffer.count == 17)
+    }
+
+    @Test("consuming everything makes the whole block writable again")
+    func consume() {
+        var buffer = ByteBuffer(capacity: 8)
+        buffer.append(Array(0..<8))
+        buffer.consume(8)
+        #expect(buffer.freeCount == 8)
+        let room = filled(&buffer, with: Array(0..<8))
+        #expect(room == 8)
+        buffer.removeAll()
+        #expect(buffer.count == 0)
+        #expect(buffer.capacity == 8)
+    }
+
+    @Test("a system call is offered the room behind the bytes, and what it writes becomes readable")
+    func fill() {
+        var buffer = ByteBuffer(capacity: 8)
+        buffer.append([1, 2, 3])
+        #expect(filled(&buffer, with: [4, 5]) == 5)
+        #expect(content(buffer) == [1, 2, 3, 4, 5])
+        #expect(filled(&buffer, with: [6, 7, 8]) == 3)
+        #expect(filled(&buffer, with: []) == 0)
+        buffer.consume(2)
+        #expect(filled(&buffer, with: [9]) == 2)
+        #expect(content(buffer) == [3, 4, 5, 6, 7, 8, 9])
+    }
+
+    @Test("a system call that fails changes nothing, and its error is passed on")
+    func failedFill() {
+        var buffer = ByteBuffer(capacity: 8)
+        buffer.append([1, 2])
+        let result = buffer.fill { _ in -11 }
+        #expect(result == -11)
+        #expect(content(buffer) == [1, 2])
+    }
+
+    @Test(
+        "numbers are written in digits",
+        arguments: [0, 1, 9, 10, 15, 16, 255, 256, 999, 1000, 1 << 60, UInt64.max - 1, UInt64.max])
+    func numbers(_ value: UInt64) {
+        var buffer = ByteBuffer()
+        buffer.append(decimal: value)
+        buffer.append(" ")
+        buffer.append(hexadecimal: value)
+        #expect(String(decoding: content(buffer), as: UTF8.self) == "\(value) \(String(value, radix: 16))")
+    }
+
+    @Test("any order of appending, filling and consuming gives the bytes of a plain queue", arguments: 0..<10)
+    func model(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        var buffer = ByteBuffer()
+        var queue: [UInt8] = []
+        for _ in 0..<500 {
+            let bytes = random.bytes(random.below(70))
+            switch random.below(5) {
+            case 0, 1:
+                buffer.append(bytes)
+                queue += bytes
+            case 2:
+                let room = filled(&buffer, with: bytes)
+                queue += bytes.prefix(room)
+            case 3: buffer.reserve(bytes.count)
+            default:
+                let count = random.below(queue.count + 1)
+                buffer.consume(count)
+                queue.removeFirst(count)
+            }
+            #expect(content(buffer) == queue, "seed \(seed)")
+            #expect(buffer.count + buffer.freeCount == buffer.capacity)
+        }
+    }
+
+    // MARK: - The pool
+
+    @Test("the pool supplies blocks of its size, and only to a buffer that has none")
+    func supply() {
+        var pool = ByteBufferPool(blockBytes: 64, blocksMax: 2)
+        var buffer = ByteBuffer()
+        pool.supply(&buffer)
+        #expect(buffer.capacity == 64)
+        buffer.append([1, 2, 3])
+        pool.supply(&buffer)
+        #expect(content(buffer) == [1, 2, 3])
+    }
+
+    @Test("a buffer that still holds bytes keeps its block, an emptied one gives it back")
+    func reclaim() {
+        var pool = ByteBufferPool(blockBytes: 64, blocksMax: 2)
+        var buffer = ByteBuffer()
+        pool.supply(&buffer)
+        buffer.append([1])
+        pool.reclaim(&buffer)
+        #expect(content(buffer) == [1])
+        buffer.consume(1)
+        pool.reclaim(&buffer)
+        #expect(buffer.hasBlock == false)
+    }
+
+    @Test("a block that has grown is freed, so that every block supplied has the pool's size")
+    func grown() {
+        var pool = ByteBufferPool(blockBytes: 64, blocksMax: 2)
+        var buffer = ByteBuffer()
+        pool.supply(&buffer)
+        buffer.append([UInt8](repeating: 0, count: 65))
+        buffer.removeAll()
+        pool.reclaim(&buffer)
+        pool.supply(&buffer)
+        #expect(buffer.capacity == 64)
+    }
+
+    @Test("the pool keeps as many blocks as its ceiling allows, and frees the next", arguments: 0..<4)
+    func ceiling(blocksMax: Int) {
+        // Fresh blocks of this size come from the kernel and are zero, so a mark tells a block that was kept.
+        var pool = ByteBufferPool(blockBytes: 64 << 20, blocksMax: blocksMax)
+        var first = ByteBuffer()
+        var second = ByteBuffer()
+        var third = ByteBuffer()
+        for round in 0..<2 {
+            pool.supply(&first)
+            pool.supply(&second)
+            pool.supply(&third)
+            let kept = mark(&first) + mark(&second) + mark(&third)
+            #expect(kept == (round == 0 ? 0 : min(blocksMax, 3)))
+            pool.reclaim(&first)
+            pool.reclaim(&second)
+            pool.reclaim(&third)
+        }
+    }
+
+    // MARK: - Parts
+
+    private func content(_ buffer: borrowing ByteBuffer) -> [UInt8] {
+        buffer.withReadable { [UInt8](copying: $0) }
+    }
+
+    /// Fills what fits of `bytes` in, and answers how much room there was.
+    private func filled(_ buffer: inout ByteBuffer, with bytes: [UInt8]) -> Int {
+        var room = 0
+        _ = buffer.fill { span in
+            room = span.count
+            let count = min(bytes.count, room)
+            for index in 0..<count { span[index] = bytes[index] }
+            return count
+        }
+        return room
+    }
+
+    /// Marks an empty buffer's block; 1 when it bore the mark already.
+    private func mark(_ buffer: inout ByteBuffer) -> Int {
+        var found = 0
+        _ = buffer.fill { span in
+            found = span[0] == 0xA5 ? 1 : 0
+            span[0] = 0xA5
+            return 0
+        }
+        return found
+    }
+}
