@@ -139,7 +139,7 @@ final class RefreshSimulation {
         clients[index].tokens = tokens
         clients[index].isWaiting = false
         clients[index].generation += 1
-        schedule(.wake(index), in: chance(20) ? 300_000...400_000_000 : 300_000...1_200_000)
+        schedule(.wake(index), in: chance(100) ? 300_000...400_000_000 : 300_000...1_200_000)
         if !hasClockSteps && !clients[index].isRobbed {
             if try !gateway.isLetIn(tokens) { violations.insert("a fresh access token is refused") }
         }
