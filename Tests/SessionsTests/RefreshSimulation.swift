@@ -1,8 +1,9 @@
-// Many clients over one service, on a network that loses, doubles and delays, with a store that fails now and then and
-// thieves who copy tokens. Time is virtual, chance comes from a seed: a run can be repeated exactly.
+// Many clients over one service, on a network that loses, doubles and delays, with a store that fails now and
+// then and thieves who copy tokens. Time is virtual, chance comes from a seed: a run can be repeated exactly.
 //
-// An honest client uses the newest token it holds, and asks again with it when no answer comes. A message lives for at
-// most 20 s, less than the race window: what a network may do beyond that cannot be told from theft.
+// An honest client uses the newest token it holds, and asks again with it when no answer comes. A message
+// lives for at most 20 s, less than the race window: what a network may do beyond that cannot be told from
+// theft.
 
 import JOSE
 import Primitives
@@ -59,7 +60,8 @@ final class RefreshSimulation {
         gateway.faults.failAtRandom(seed: seed)
     }
 
-    /// Goes on until so many requests have reached the service, then lets every honest client refresh once more.
+    /// Goes on until so many requests have reached the service, then lets every honest client refresh once
+    /// more.
     func run(requestsMax: Int) throws {
         while requests < requestsMax, let next = events.popLast() {
             gateway.clock.advance(next.at - now)
@@ -158,7 +160,8 @@ final class RefreshSimulation {
             in: delay...(delay + 3_600_000))
     }
 
-    /// A thief uses what was copied. Whether that has to be found out is told from the row, before it is tried.
+    /// A thief uses what was copied. Whether that has to be found out is told from the row, before it is
+    /// tried.
     private func replay(_ index: Int, _ token: String, _ generation: UInt32) throws {
         guard let stored = try gateway.find(clients[index].tokens.sid) else {
             // The store failed just now.
