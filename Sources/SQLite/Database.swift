@@ -1,8 +1,8 @@
-// One connection to one SQLite file. It does every write and every checkpoint of the process: SQLite before 3.51.3
-// can corrupt a write-ahead log when several connections do.
+// One connection to one SQLite file. It does every write and every checkpoint of the process: SQLite before
+// 3.51.3 can corrupt a write-ahead log when several connections do.
 //
-// Owned by: the queue that made it; SQLITE_OPEN_NOMUTEX leaves the locking to that. Unsafe code is confined to this
-// module: the C handle is private and freed in `deinit`.
+// Owned by: the queue that made it; SQLITE_OPEN_NOMUTEX leaves the locking to that. Unsafe code is confined
+// to this module: the C handle is private and freed in `deinit`.
 
 import CSQLite
 

@@ -1,5 +1,5 @@
-// What SQLite can answer instead of a result: its extended code, its words, and the SQL. Never a bound value: those
-// are sessions.
+// What SQLite can answer instead of a result: its extended code, its words, and the SQL. Never a bound value:
+// those are sessions.
 
 /// A failed call of SQLite.
 package struct SQLiteError: Error, Sendable, CustomStringConvertible {

@@ -1,7 +1,8 @@
-// Sessions in memory: the store of tests, beside SQLite's, and by the same cases. It forgets everything when it goes.
+// Sessions in memory: the store of tests, beside SQLite's, and by the same cases. It forgets everything when
+// it goes.
 //
-// Owned by: the sessions queue. Invariant: while a batch is open, `undo` holds what each change replaced, so that a
-// rollback restores it exactly.
+// Owned by: the sessions queue. Invariant: while a batch is open, `undo` holds what each change replaced, so
+// that a rollback restores it exactly.
 
 import Crypto
 package import Primitives

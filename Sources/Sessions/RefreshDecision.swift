@@ -1,5 +1,5 @@
-// The heart of rotation, as a pure function: a stored row, a genuine token and the time go in, the verdict comes out.
-// PRODUCT calls the cases current, retry, ahead, replay and garbage; each is one branch here.
+// The heart of rotation, as a pure function: a stored row, a genuine token and the time go in, the verdict
+// comes out. PRODUCT calls the cases current, retry, ahead, replay and garbage; each is one branch here.
 
 import Crypto
 import Primitives

@@ -1,9 +1,10 @@
-// The embedded refresh service: takes orders from any queue, carries them out on its own, one transaction for all
-// that wait (group commit), and answers when the transaction is on disk and every shard knows what was revoked.
+// The embedded refresh service: takes orders from any queue, carries them out on its own, one transaction for
+// all that wait (group commit), and answers when the transaction is on disk and every shard knows what was
+// revoked.
 //
-// Owned by: the sessions queue, for the store and what works on it; the list of waiting orders has a lock. A shard
-// hands in a closure that posts to its mailbox, so a reply for a client that has gone finds nobody and is dropped,
-// while the rotation itself is finished.
+// Owned by: the sessions queue, for the store and what works on it; the list of waiting orders has a lock. A
+// shard hands in a closure that posts to its mailbox, so a reply for a client that has gone finds nobody and
+// is dropped, while the rotation itself is finished.
 
 import Dispatch
 package import JOSE
@@ -60,7 +61,8 @@ package final class RefreshService: Sendable {
         if !isAccepted { reply(.unavailable) }
     }
 
-    /// Reports that ordinary requests carried tokens of these sessions and generations: their clients have them.
+    /// Reports that ordinary requests carried tokens of these sessions and generations: their clients have
+    /// them.
     package func noteSeen(_ sightings: [Sighting]) {
         _ = enqueue { waiting in
             // Only a hint: under pressure it may be lost, and the retry door stays open a little longer.

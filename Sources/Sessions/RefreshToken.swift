@@ -5,9 +5,10 @@
 //     secret(n+1) = HMAC-SHA256(server key, "refresh" | sid | n+1 | secret(n))
 //     tag         = first half of HMAC-SHA256(server key, "tag" | everything before it)
 //
-// The tag is checked before anything else, so a forged token costs one HMAC and never reaches the store. The ratchet
-// makes a rotation repeatable: the same parent always has the same child, also after a crash, in a second process or
-// over a restored backup, and the store needs to keep nothing but a digest of the current secret.
+// The tag is checked before anything else, so a forged token costs one HMAC and never reaches the store. The
+// ratchet makes a rotation repeatable: the same parent always has the same child, also after a crash, in a
+// second process or over a restored backup, and the store needs to keep nothing but a digest of the current
+// secret.
 
 package import Crypto
 package import Primitives

@@ -1,5 +1,6 @@
-// Revocations as shards hold them: enough to refuse, without any I/O, an access token that is valid by cryptography
-// alone. Only those that can still matter are held, those younger than an access token can be old.
+// Revocations as shards hold them: enough to refuse, without any I/O, an access token that is valid by
+// cryptography alone. Only those that can still matter are held, those younger than an access token can be
+// old.
 
 package import JOSE
 package import Primitives
@@ -43,7 +44,8 @@ package struct RevocationTable {
     }
 
     private var sessions: [SessionID: WallTime] = [:]
-    /// By the bytes of the name: String takes two canonically equivalent spellings for one, the store does not.
+    /// By the bytes of the name: String takes two canonically equivalent spellings for one, the store does
+    /// not.
     private var subjects: [[UInt8]: SubjectEntry] = [:]
     private var nextSweep = WallTime(milliseconds: 0)
 

@@ -1,5 +1,5 @@
-// Carries revocations from the sessions queue to every shard, and tells when all of them have it in force: an answer
-// that says "revoked" waits for that.
+// Carries revocations from the sessions queue to every shard, and tells when all of them have it in force: an
+// answer that says "revoked" waits for that.
 
 package import Primitives
 import Synchronization
@@ -20,7 +20,8 @@ package final class RevocationFeed: Sendable {
         subscribers.withLock { $0.append(subscriber) }
     }
 
-    /// Publishes revocations; `inForce` is called when every shard has them, at once when there is nothing to tell.
+    /// Publishes revocations; `inForce` is called when every shard has them, at once when there is nothing to
+    /// tell.
     func publish(
         _ revocations: [Revocation], until: WallTime, inForce: @escaping @Sendable () -> Void
     ) {

@@ -1,5 +1,5 @@
-// Sessions in SQLite: write-ahead log, `synchronous=FULL`, one connection for everything. Each verb is one prepared
-// statement on one row; a rotation is claimed by a conditional UPDATE, never by read-then-write.
+// Sessions in SQLite: write-ahead log, `synchronous=FULL`, one connection for everything. Each verb is one
+// prepared statement on one row; a rotation is claimed by a conditional UPDATE, never by read-then-write.
 //
 // Owned by: the sessions queue.
 
@@ -54,7 +54,8 @@ package final class SQLiteSessionStore: SessionStore {
         let unusable: StoreError?
         do throws(SQLiteError) {
             database = try Database(path: path)
-            // The lock is taken before the first look: a second gateway on this file is refused here, not later.
+            // The lock is taken before the first look: a second gateway on this file is refused here, not
+            // later.
             try database.execute("PRAGMA locking_mode = EXCLUSIVE")
             // A file that is not ours is left as it is: the journal mode is written into it.
             unusable = try SessionSchema.refusal(of: database, path: path)
@@ -206,7 +207,8 @@ package final class SQLiteSessionStore: SessionStore {
 /// The statements, beside each other so that they can be read against the schema.
 private enum SQL {
     static let insert = """
-        INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, NULL, NULL)
+        INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
+            ?12, ?13, ?14, ?15, NULL, NULL)
         """
     static let select = """
         SELECT s.sid, s.subject, s.claims, s.user_agent, s.address, s.label, s.created, s.refreshed,
@@ -215,8 +217,8 @@ private enum SQL {
         FROM sessions AS s LEFT JOIN subjects AS u ON u.subject = s.subject
         """
     static let rotate = """
-        UPDATE sessions SET generation = ?3, secret_digest = ?4, rotated = ?5, refreshed = ?5, idle_deadline = ?6,
-            confirmed = 0, user_agent = ifnull(?7, user_agent), address = ifnull(?8, address)
+        UPDATE sessions SET generation = ?3, secret_digest = ?4, rotated = ?5, refreshed = ?5,
+            idle_deadline = ?6, confirmed = 0, user_agent = ifnull(?7, user_agent), address = ifnull(?8, address)
         WHERE sid = ?1 AND generation = ?2 AND ended IS NULL
         """
     static let confirm =
@@ -229,8 +231,8 @@ private enum SQL {
             AND epoch >= ifnull((SELECT sessions_epoch FROM subjects WHERE subject = ?2), 0)
         """
     static let subjectColumns = "subject, epoch, spared, spared_epoch, raised"
-    /// What was revoked before stays revoked: a session that is spared now is spared with its tokens of today's epoch
-    /// on, unless it was the spared one already.
+    /// What was revoked before stays revoked: a session that is spared now is spared with its tokens of
+    /// today's epoch on, unless it was the spared one already.
     static let raiseEpoch = """
         INSERT INTO subjects VALUES (?1, 1, ?2, ?3, 0, ?4)
         ON CONFLICT (subject) DO UPDATE SET epoch = epoch + 1,

@@ -1,6 +1,6 @@
-// Carries orders out against the store: the part of the refresh service that is plain code on one queue, with time
-// passed in. A batch is one transaction; when it fails, nothing of it has happened, and each order is tried alone so
-// that one that cannot succeed does not take the others with it.
+// Carries orders out against the store: the part of the refresh service that is plain code on one queue, with
+// time passed in. A batch is one transaction; when it fails, nothing of it has happened, and each order is
+// tried alone so that one that cannot succeed does not take the others with it.
 //
 // Owned by: the sessions queue (inside `RefreshService`).
 
@@ -135,8 +135,8 @@ final class SessionBook {
         guard let token = mint.parse(text) else { return Result(reply: .rejected(.notGenuine)) }
         let child = mint.child(of: token)
         let (digest, childDigest) = (token.digest(mint.hasher), child.digest(mint.hasher))
-        // The conditional UPDATE decides who rotates. It can only miss when another process has moved the row in
-        // between, and then the row is looked at anew.
+        // The conditional UPDATE decides who rotates. It can only miss when another process has moved the row
+        // in between, and then the row is looked at anew.
         for _ in 0..<Self.claimsMax {
             let stored = try store.find(token.sid)
             let decision = RefreshDecision.decide(
@@ -168,8 +168,8 @@ final class SessionBook {
         return Result(reply: .unavailable)
     }
 
-    /// While the child is unconfirmed, each handing out of it opens the race window anew: a second tab that asks
-    /// beside this one may come when the first has confirmed already, however long ago the rotation was.
+    /// While the child is unconfirmed, each handing out of it opens the race window anew: a second tab that
+    /// asks beside this one may come when the first has confirmed already, however long ago the rotation was.
     private func handOutAgain(_ session: Session, now: WallTime) throws(StoreError) -> Bool {
         if session.isConfirmed || session.rotated >= now { return true }
         let again = Rotation(

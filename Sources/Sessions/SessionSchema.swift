@@ -1,5 +1,5 @@
-// The tables of sessions.db, as an ordered list of migrations: `PRAGMA user_version` says how many have run. A newer
-// version than this list knows is refused; it belongs to a newer gateway.
+// The tables of sessions.db, as an ordered list of migrations: `PRAGMA user_version` says how many have run.
+// A newer version than this list knows is refused; it belongs to a newer gateway.
 
 import SQLite
 

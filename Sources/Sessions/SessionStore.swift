@@ -1,13 +1,14 @@
-// What the refresh service needs of a store, and no more. SQLite is behind it now; PostgreSQL is to follow, tested by
-// the same cases.
+// What the refresh service needs of a store, and no more. SQLite is behind it now; PostgreSQL is to follow,
+// tested by the same cases.
 
 package import Crypto
 package import Primitives
 
 /// Stores sessions and subjects' epochs. Owned by: the sessions queue; no verb is called from elsewhere.
 ///
-/// All verbs between `beginBatch` and `commitBatch` are one transaction. What `commitBatch` has returned from is on
-/// disk. Every verb throws `StoreError` when the store fails, and then the batch is rolled back as a whole.
+/// All verbs between `beginBatch` and `commitBatch` are one transaction. What `commitBatch` has returned from
+/// is on disk. Every verb throws `StoreError` when the store fails, and then the batch is rolled back as a
+/// whole.
 package protocol SessionStore: AnyObject {
     func beginBatch() throws(StoreError)
     func commitBatch() throws(StoreError)
@@ -18,27 +19,29 @@ package protocol SessionStore: AnyObject {
     func insert(_ session: Session) throws(StoreError)
     /// A session with what is known of its subject.
     func find(_ sid: SessionID) throws(StoreError) -> StoredSession?
-    /// Moves a session from `generation` on, in one conditional step: false when it had ended or stood at another.
-    /// The next one may be the same again: then it is only marked as made anew.
+    /// Moves a session from `generation` on, in one conditional step: false when it had ended or stood at
+    /// another. The next one may be the same again: then it is only marked as made anew.
     func rotate(_ sid: SessionID, from generation: UInt32, to next: Rotation) throws(StoreError) -> Bool
     /// Marks that the client holds `generation`; nothing happens when the session stands at another.
     func confirm(_ sid: SessionID, generation: UInt32) throws(StoreError)
     /// Ends a live session; nil when it was not there or had ended.
     func end(_ sid: SessionID, _ ending: Session.Ending) throws(StoreError) -> Session?
-    /// Raises a subject's epoch; with `endingSessions` all its sessions end but `sparing`, which is spared only if it
-    /// is a session of that subject and has not ended. The answer is what `revocations` will tell of it.
+    /// Raises a subject's epoch; with `endingSessions` all its sessions end but `sparing`, which is spared
+    /// only if it is a session of that subject and has not ended. The answer is what `revocations` will tell
+    /// of it.
     func raiseEpoch(
         of subject: String, endingSessions: Bool, sparing: SessionID?, at now: WallTime
     ) throws(StoreError) -> Revocation
 
     /// The epoch that new access tokens of a subject carry.
     func epoch(of subject: String) throws(StoreError) -> Int64
-    /// A subject's sessions, newest first, ended ones included; `nil` lists every subject's, last refreshed first.
+    /// A subject's sessions, newest first, ended ones included; `nil` lists every subject's, last refreshed
+    /// first.
     func list(subject: String?, limit: Int) throws(StoreError) -> [StoredSession]
     /// What was revoked at or after `since`.
     func revocations(since: WallTime) throws(StoreError) -> [Revocation]
-    /// Deletes rows that ended, or passed their idle deadline without being ended, before `before`; at most `limit`.
-    /// How many were deleted.
+    /// Deletes rows that ended, or passed their idle deadline without being ended, before `before`; at most
+    /// `limit`. How many were deleted.
     func purge(before: WallTime, limit: Int) throws(StoreError) -> Int
 }
 

@@ -1,4 +1,5 @@
-// The SQLite wrapper: what is bound comes back, failures carry their kind and never a value, transactions are seen.
+// The SQLite wrapper: what is bound comes back, failures carry their kind and never a value, transactions are
+// seen.
 
 import Foundation
 import SQLite

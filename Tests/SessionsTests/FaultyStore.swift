@@ -1,5 +1,5 @@
-// A store that fails when it is told to: a verb, a number of times, or whatever touches one session. It counts what is
-// asked of it, so that a test can see how many transactions there were.
+// A store that fails when it is told to: a verb, a number of times, or whatever touches one session. It
+// counts what is asked of it, so that a test can see how many transactions there were.
 
 import Primitives
 import Synchronization

@@ -1,5 +1,5 @@
-// The table of PRODUCT's cases: a stored row, a genuine token and a time go in, one verdict comes out. Each refusal
-// stands beside the nearest presentation that is accepted.
+// The table of PRODUCT's cases: a stored row, a genuine token and a time go in, one verdict comes out. Each
+// refusal stands beside the nearest presentation that is accepted.
 
 import Crypto
 import Primitives

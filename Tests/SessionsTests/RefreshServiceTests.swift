@@ -1,5 +1,5 @@
-// The refresh service through its front door: what a client gets for its tokens over time, and what of it is told to
-// shards and to the audit log.
+// The refresh service through its front door: what a client gets for its tokens over time, and what of it is
+// told to shards and to the audit log.
 
 import JOSE
 import Primitives

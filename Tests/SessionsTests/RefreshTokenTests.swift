@@ -1,4 +1,5 @@
-// The mint of refresh tokens: one child per parent, whoever is asked; nothing believed that was not issued here.
+// The mint of refresh tokens: one child per parent, whoever is asked; nothing believed that was not issued
+// here.
 
 import Crypto
 import Primitives

@@ -1,5 +1,5 @@
-// A shard's replica of the revocations, what it refuses and when it forgets; and that the audit log, and whatever
-// prints a token pair, holds no token.
+// A shard's replica of the revocations, what it refuses and when it forgets; and that the audit log, and
+// whatever prints a token pair, holds no token.
 
 import JOSE
 import Primitives

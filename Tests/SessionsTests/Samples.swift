@@ -1,4 +1,5 @@
-// What several suites need: sample sessions, a directory of their own, and the stores that every store test runs over.
+// What several suites need: sample sessions, a directory of their own, and the stores that every store test
+// runs over.
 
 import Crypto
 import Foundation

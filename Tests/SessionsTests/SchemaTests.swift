@@ -1,4 +1,5 @@
-// Opening sessions.db: a good file is taken up again, any other is refused in one plain line and left as it is.
+// Opening sessions.db: a good file is taken up again, any other is refused in one plain line and left as it
+// is.
 
 import Foundation
 import Primitives

@@ -1,5 +1,5 @@
-// A refresh service with everything around it in a test's hands: the clock, the store's faults, the shards that take
-// revocations in, the audit log, and a verifier for the access tokens that come out.
+// A refresh service with everything around it in a test's hands: the clock, the store's faults, the shards
+// that take revocations in, the audit log, and a verifier for the access tokens that come out.
 
 import Crypto
 import Dispatch

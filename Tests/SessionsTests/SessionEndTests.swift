@@ -1,5 +1,5 @@
-// How sessions end without being asked, and how all of a subject's end at once: deadlines, epochs, and that an answer
-// which says "revoked" is true on every shard when it is given.
+// How sessions end without being asked, and how all of a subject's end at once: deadlines, epochs, and that
+// an answer which says "revoked" is true on every shard when it is given.
 
 import JOSE
 import Primitives

@@ -1,5 +1,5 @@
-// What every store has to do, written once and run over each: rows come back as they were put, conditions hold, and a
-// batch that is given up has not happened.
+// What every store has to do, written once and run over each: rows come back as they were put, conditions
+// hold, and a batch that is given up has not happened.
 
 import Primitives
 import Testing

@@ -1,5 +1,5 @@
-// Epochs: how one row ends every session of a subject, or every access token, and what one session that is spared
-// keeps. Written once, run over each store.
+// Epochs: how one row ends every session of a subject, or every access token, and what one session that is
+// spared keeps. Written once, run over each store.
 
 import Primitives
 import Testing

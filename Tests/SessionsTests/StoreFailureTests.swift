@@ -1,5 +1,5 @@
-// A store that fails: the answer is "not now", nothing has happened, the token is good afterwards, and nobody else in
-// the batch pays for it. And what was answered is on disk when the process is killed.
+// A store that fails: the answer is "not now", nothing has happened, the token is good afterwards, and nobody
+// else in the batch pays for it. And what was answered is on disk when the process is killed.
 
 import Dispatch
 import JOSE
