@@ -10,10 +10,13 @@ struct Rule: Sendable, CustomTestStringConvertible {
         let path: String
         let text: String
 
-        init(_ path: String = "Sources/Proxy/Sample.swift", _ text: String) {
+        init(_ path: String, _ text: String) {
             self.path = path
             self.text = text
         }
+
+        /// Where no fence allows anything.
+        init(_ text: String) { self.init("Sources/Proxy/Sample.swift", text) }
     }
 
     /// A sentence, as it stands in the report.
