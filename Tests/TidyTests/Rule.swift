@@ -44,8 +44,9 @@ struct Violation: Sendable, CustomStringConvertible, CustomTestStringConvertible
 }
 
 extension [Violation] {
-    /// Records each as an issue of the running test.
+    /// Records them as an issue of the running test, a line each.
     func report() {
-        for violation in self { Issue.record("\(violation)") }
+        guard !isEmpty else { return }
+        Issue.record("\(count) broken:\n\(map(\.description).joined(separator: "\n"))")
     }
 }
