@@ -23,8 +23,8 @@ func program(_ name: String, on dependencies: [Target.Dependency]) -> Target {
     .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
-func tests(_ name: String, of dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+func tests(_ name: String, of dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
 }
 
 let package = Package(
@@ -61,17 +61,17 @@ let package = Package(
         program("demo-api", on: ["Network", "HTTP", "Primitives"]),
 
         .target(
-            name: "Support", dependencies: ["HTTP", "Primitives"], path: "Tests/Support", swiftSettings: settings),
-        tests("PrimitivesTests", of: ["Primitives", "Support"]),
-        .testTarget(
-            name: "HTTPTests", dependencies: ["HTTP", "Primitives", "Support"], exclude: ["Fixtures"],
+            name: "Support", dependencies: ["HTTP", "Primitives"], path: "Tests/Support",
             swiftSettings: settings),
+        tests("TidyTests", of: ["Configuration"]),
+        tests("PrimitivesTests", of: ["Primitives", "Support"]),
+        tests("HTTPTests", of: ["HTTP", "Primitives", "Support"], exclude: ["Fixtures"]),
         tests("NetworkTests", of: ["Network", "Primitives", "Support"]),
         tests("CryptoTests", of: ["Crypto", "Primitives"]),
         tests("JOSETests", of: ["JOSE", "Crypto", "Primitives"]),
         tests("ObservabilityTests", of: ["Observability", "Primitives"]),
         tests("ProxyTests", of: ["Proxy", "Configuration", "HTTP", "Primitives"]),
-        tests("ConfigurationTests", of: ["Configuration", "Primitives"]),
+        tests("ConfigurationTests", of: ["Configuration", "Primitives"], exclude: ["Fixtures"]),
         tests("SQLiteTests", of: ["SQLite"]),
         tests("SessionsTests", of: ["Sessions", "SQLite", "JOSE", "Crypto", "Primitives"]),
     ]

@@ -1,0 +1,95 @@
+// Rules about what people read: links that lead somewhere, an example configuration with every directive, and no file
+// that tells on the machine it was written on.
+
+/// The text of the repository that is not code.
+enum DocumentRules {
+    // MARK: Links
+
+    /// The relative links in a document at the root that lead to nothing in `paths`.
+    static func brokenLinks(path: String, text: String, exists: (String) -> Bool) -> [Violation] {
+        var isFenced = false
+        var violations: [Violation] = []
+        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            if line.hasPrefix("```") { isFenced.toggle() }
+            if isFenced { continue }
+            for target in linkTargets(in: line) where !exists(target) {
+                let message = "the link to '\(target)' leads nowhere"
+                violations.append(Violation(path: path, line: index + 1, message: message))
+            }
+        }
+        return violations
+    }
+
+    /// The files that `[text](path#section "title")` and `[text]: path` lead to, without links to other sites and to
+    /// sections of the same file.
+    static func linkTargets(in line: Substring) -> [String] {
+        var targets: [Substring] = line.split(separator: "](", omittingEmptySubsequences: false).dropFirst()
+            .map { $0.prefix { $0 != ")" } }
+        if line.hasPrefix("["), let definition = line.split(separator: "]: ", maxSplits: 1).dropFirst().first
+        {
+            targets.append(definition)
+        }
+        return targets.compactMap { target in
+            let path = target.prefix { $0 != "#" && $0 != " " }
+            guard !path.isEmpty, !path.contains("://"), !path.hasPrefix("mailto:") else { return nil }
+            return String(path.hasPrefix("./") ? path.dropFirst(2) : path).trimmingSlash
+        }
+    }
+
+    // MARK: The example configuration
+
+    /// The directives of `names` that no line of the example gives, not even one that is commented out.
+    static func missingDirectives(_ names: [String], example: String) -> [String] {
+        let separators: Set<Character> = [" ", "\t", ";", "{", "}"]
+        var given: Set<Substring> = []
+        for line in example.split(separator: "\n") {
+            let statement = line.drop { $0 == "#" || separators.contains($0) }
+            // A sentence has no semicolon or brace behind it.
+            guard line.contains(";") || line.contains("{") else { continue }
+            // Several statements may share a line.
+            for part in statement.split(whereSeparator: { $0 == ";" || $0 == "{" }) {
+                let word = part.drop { separators.contains($0) }.prefix { !separators.contains($0) }
+                given.insert(word)
+            }
+        }
+        return Set(names).filter { !given.contains(Substring($0)) }.sorted()
+    }
+
+    // MARK: Words of the workshop
+
+    /// Where a file names a directory of some machine, or a tool that nobody needs to know of. In parts, so that this
+    /// file passes.
+    static let machinePaths = ["/wo" + "rk/", "/ho" + "me/", "/tmp/" + "build"]
+    static let workshopWords = ["library/" + "search", "clau" + "de", "assis" + "tant"]
+
+    static func workshopTraces(path: String, text: String) -> [Violation] {
+        var violations: [Violation] = []
+        for (index, line) in "\(path)\n\(text)".split(separator: "\n", omittingEmptySubsequences: false)
+            .enumerated()
+        {
+            let lowered = line.lowercased()
+            for word in workshopWords where lowered.contains(word) {
+                let message = "'\(word)' is no word of the project"
+                violations.append(Violation(path: path, line: index, message: message))
+            }
+            for directory in machinePaths where hasAbsolutePath(directory, in: line) {
+                let message = "'\(directory)' is a path of one machine"
+                violations.append(Violation(path: path, line: index, message: message))
+            }
+        }
+        return violations
+    }
+
+    /// `a/b/` is no absolute path `/b/`.
+    private static func hasAbsolutePath(_ directory: String, in line: Substring) -> Bool {
+        let pieces = line.split(separator: directory, omittingEmptySubsequences: false)
+        return pieces.dropLast().contains { before in
+            guard let last = before.last else { return true }
+            return !(last.isLetter || last.isNumber || "._-*".contains(last))
+        }
+    }
+}
+
+extension String {
+    fileprivate var trimmingSlash: String { hasSuffix("/") ? String(dropLast()) : self }
+}
