@@ -5,7 +5,8 @@
 
 import PackageDescription
 
-/// What every Swift target is built with: Swift 6, explicit imports and existentials, unsafe code marked or refused.
+/// What every Swift target is built with: Swift 6, explicit imports and existentials, unsafe code marked or
+/// refused.
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),

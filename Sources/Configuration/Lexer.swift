@@ -262,7 +262,8 @@ extension Lexer {
         }
     }
 
-    /// Whether what follows `word` in its statement is a secret: `secret`, or what was meant to be a name like it.
+    /// Whether what follows `word` in its statement is a secret: `secret`, or what was meant to be a name
+    /// like it.
     private func announcesSecret(_ word: Word, _ written: ArraySlice<UInt8>) -> Bool {
         if written.elementsEqual("secret".utf8) || written.elementsEqual("postgresql".utf8) { return true }
         // A name begins its statement; where a semicolon was forgotten it at least begins its line.

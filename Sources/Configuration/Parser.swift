@@ -3,8 +3,8 @@
 // Owns the recovery from mistakes of form, so that one mistake gives one diagnostic and the rest of the file
 // is still read, and the replacement of variables. Whether a directive exists is not asked here, with one
 // exception: how many arguments it takes tells a forgotten semicolon from an argument on the next line.
-// Nesting is bounded: the depth of recursion never depends on the input. An argument keeps its place beside its
-// text, because the text may come from the environment while diagnostics only ever quote the file.
+// Nesting is bounded: the depth of recursion never depends on the input. An argument keeps its place beside
+// its text, because the text may come from the environment while diagnostics only ever quote the file.
 
 package struct Parser {
     /// Far more than the language needs.

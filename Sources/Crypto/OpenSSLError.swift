@@ -34,7 +34,7 @@ package struct OpenSSLError: Error, Sendable, Equatable {
     /// Ends the process where OpenSSL cannot do what every build of it can: nothing safe can follow.
     static func crash(_ operation: StaticString) -> Never {
         let error = drain(operation)
-        fatalError("OpenSSL failed at \(error.operation): \(error.reason)")
+        preconditionFailure("OpenSSL failed at \(error.operation): \(error.reason)")
     }
 }
 

@@ -1,6 +1,6 @@
-// The epoll set of one shard. Its own descriptor is watched by a single DispatchSource, so Dispatch decides when the
-// shard runs and epoll tells it everything that is ready at once (ARCHITECTURE 1: one source per socket costs twice
-// as much).
+// The epoll set of one shard. Its own descriptor is watched by a single DispatchSource, so Dispatch decides
+// when the shard runs and epoll tells it everything that is ready at once (ARCHITECTURE 1: one source per
+// socket costs twice as much).
 //
 // Owned by: one shard. One of the few files that may be unsafe: the event buffer is C's.
 
@@ -41,9 +41,9 @@ final class Poller {
 
     deinit { unsafe events.deallocate() }
 
-    /// Watches a connection for everything, edge-triggered: a change is told once, and whoever is told remembers it
-    /// until a call comes up short. Level-triggered, the kernel looks at each connection twice per event and each
-    /// pause of a direction costs a system call.
+    /// Watches a connection for everything, edge-triggered: a change is told once, and whoever is told
+    /// remembers it until a call comes up short. Level-triggered, the kernel looks at each connection twice
+    /// per event and each pause of a direction costs a system call.
     func add(connection: Int32, data: UInt64) throws(SystemError) {
         let events = Readiness([.readable, .writable, .ending]).rawValue | EPOLLET.rawValue
         try add(connection, events, data)

@@ -1,5 +1,6 @@
-// Every system call of the gateway, and the one policy for errno: EINTR is repeated here, EAGAIN is a value, and what
-// remains is either handed up as a `SystemError` or, where only our own mistake can cause it (EBADF, EFAULT), crashes.
+// Every system call of the gateway, and the one policy for errno: EINTR is repeated here, EAGAIN is a value,
+// and what remains is either handed up as a `SystemError` or, where only our own mistake can cause it (EBADF,
+// EFAULT), crashes.
 //
 // One of the few files that may be unsafe; no pointer leaves it.
 

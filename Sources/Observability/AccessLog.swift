@@ -1,8 +1,9 @@
-// One line per exchange, as JSON with the field names of the Elastic Common Schema, or in the combined format.
+// One line per exchange, as JSON with the field names of the Elastic Common Schema, or in the combined
+// format.
 //
-// Lines gather in a buffer of the shard and go to the sink when a turn ends or enough have gathered: a line costs a
-// few copies and no system call. What came from the network is escaped (log injection: CVE-2024-45808), and nothing
-// that could be a secret is here: no query, no Authorization, no cookie.
+// Lines gather in a buffer of the shard and go to the sink when a turn ends or enough have gathered: a line
+// costs a few copies and no system call. What came from the network is escaped (log injection:
+// CVE-2024-45808), and nothing that could be a secret is here: no query, no Authorization, no cookie.
 
 package import Primitives
 
@@ -131,8 +132,8 @@ package struct AccessLog: ~Copyable {
 }
 
 extension ByteBuffer {
-    /// Appends bytes as the inside of a JSON string. Bytes that are not ASCII are written as code points of Latin-1:
-    /// always valid JSON, and what HTTP once said they are.
+    /// Appends bytes as the inside of a JSON string. Bytes that are not ASCII are written as code points of
+    /// Latin-1: always valid JSON, and what HTTP once said they are.
     fileprivate mutating func appendEscaped(_ bytes: Span<UInt8>) {
         var runStart = 0
         for index in 0..<bytes.count {

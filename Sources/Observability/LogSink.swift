@@ -1,5 +1,6 @@
-// Takes lines from any queue and writes them on its own, so that no request ever waits for a disk or a terminal.
-// Bounded: when the writer cannot keep up, whole batches are dropped and counted, and the count is logged.
+// Takes lines from any queue and writes them on its own, so that no request ever waits for a disk or a
+// terminal. Bounded: when the writer cannot keep up, whole batches are dropped and counted, and the count is
+// logged.
 //
 // Owned by: the log queue, for the writer; the waiting bytes have a lock.
 

@@ -1,5 +1,5 @@
-// What the gateway says about itself: starting, stopping, upstreams failing. One line each, for people; and the audit
-// log, one JSON object a line, for machines. Neither ever holds a token, a cookie or a secret.
+// What the gateway says about itself: starting, stopping, upstreams failing. One line each, for people; and
+// the audit log, one JSON object a line, for machines. Neither ever holds a token, a cookie or a secret.
 
 package import Primitives
 

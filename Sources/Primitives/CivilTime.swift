@@ -26,7 +26,8 @@ public struct CivilTime: Sendable, Equatable {
         millisecondOfDay = Int(rest)
         weekday = Int(((days % 7) + 11) % 7)  // 1970-01-01 was a Thursday
 
-        // Counted from 0000-03-01, so that a leap day is the last day of its year; 146,097 days are 400 years.
+        // Counted from 0000-03-01, so that a leap day is the last day of its year; 146,097 days are 400
+        // years.
         let shifted = days + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
         let dayOfEra = shifted - era * 146_097

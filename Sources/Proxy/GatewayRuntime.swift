@@ -1,5 +1,5 @@
-// What every shard works with and nobody changes: the configuration in the form that requests need it, and the doors
-// to the services on other queues. A reload makes a new one and swaps it whole.
+// What every shard works with and nobody changes: the configuration in the form that requests need it, and
+// the doors to the services on other queues. A reload makes a new one and swaps it whole.
 
 package import Configuration
 import HTTP

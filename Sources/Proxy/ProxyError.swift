@@ -1,5 +1,5 @@
-// Everything that can go wrong with an exchange, in one closed list: the status that answers it, the word that logs
-// and metrics use, and the phrase that the client sees. Details are for the log.
+// Everything that can go wrong with an exchange, in one closed list: the status that answers it, the word
+// that logs and metrics use, and the phrase that the client sees. Details are for the log.
 
 import HTTP
 

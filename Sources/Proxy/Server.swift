@@ -1,5 +1,5 @@
-// The running gateway: builds the shards, opens the listeners, deals connections out, and ends in order. Listeners and
-// their sources live on the main queue; everything else is reached by messages.
+// The running gateway: builds the shards, opens the listeners, deals connections out, and ends in order.
+// Listeners and their sources live on the main queue; everything else is reached by messages.
 
 import Configuration
 import Dispatch
@@ -49,7 +49,8 @@ package final class Server {
         return opened.map(\.0.address)
     }
 
-    /// Stops accepting, lets what has begun come to its end, and calls `done`; at the latest after `milliseconds`.
+    /// Stops accepting, lets what has begun come to its end, and calls `done`; at the latest after
+    /// `milliseconds`.
     package func drain(milliseconds: Int, done: @escaping @Sendable () -> Void) {
         for listener in listeners { listener.stop() }
         listeners = []

@@ -1,5 +1,5 @@
 // Carries revocations from the sessions queue to every shard, and tells when all of them have it in force: an
-// answer that says "revoked" waits for that.
+// answer that says "revoked" waits for that. Its list of subscribers has a lock.
 
 package import Primitives
 import Synchronization

@@ -1,5 +1,5 @@
-// `auth-gateway check`: reads a configuration and prints everything that is wrong with it. Needs no keys, no state and
-// no network, so it works on any machine.
+// `auth-gateway check`: reads a configuration and prints everything that is wrong with it. Needs no keys, no
+// state and no network, so it works on any machine.
 
 import Configuration
 import Network

@@ -1,5 +1,5 @@
-// `auth-gateway run`: from a configuration file to a serving gateway, and to its orderly end. Whatever cannot be had
-// is said in one plain line, and the process ends before it has served anything.
+// `auth-gateway run`: from a configuration file to a serving gateway, and to its orderly end. Whatever cannot
+// be had is said in one plain line, and the process ends before it has served anything.
 
 import Configuration
 import Dispatch

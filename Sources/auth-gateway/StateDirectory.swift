@@ -1,5 +1,5 @@
-// What the gateway keeps between two starts: the signing key, the server key of refresh tokens, and sessions.db. Made
-// at first start, readable by its owner only; whoever has these files can make tokens.
+// What the gateway keeps between two starts: the signing key, the server key of refresh tokens, and
+// sessions.db. Made at first start, readable by its owner only; whoever has these files can make tokens.
 
 import JOSE
 import Network

@@ -1,5 +1,6 @@
-// The auth-gateway program: reads its command line and runs the command. Exit codes are a contract with service
-// managers: 0, 1 failure while running, 2 usage, 78 bad configuration (EX_CONFIG, so that a restart is not tried).
+// The auth-gateway program: reads its command line and runs the command. Exit codes are a contract with
+// service managers: 0, 1 failure while running, 2 usage, 78 bad configuration (EX_CONFIG, so that a restart
+// is not tried).
 
 import Glibc
 

@@ -1,5 +1,5 @@
-// Logs: one well-formed line per entry whatever the network sent, nothing waits without bound, nothing is lost before
-// the bound.
+// Logs: one well-formed line per entry whatever the network sent, nothing waits without bound, nothing is
+// lost before the bound.
 
 import Dispatch
 import Foundation

@@ -1,4 +1,5 @@
-// What an upstream may say about sessions, on which routes it counts, and what is too much or too odd to be believed.
+// What an upstream may say about sessions, on which routes it counts, and what is too much or too odd to be
+// believed.
 
 import Configuration
 import HTTP

@@ -1,5 +1,5 @@
-// Rules about what people read: links that lead somewhere, an example configuration with every directive, and no file
-// that tells on the machine it was written on.
+// Rules about what people read: links that lead somewhere, an example configuration with every directive, and
+// no file that tells on the machine it was written on.
 
 /// The text of the repository that is not code.
 enum DocumentRules {
@@ -20,8 +20,8 @@ enum DocumentRules {
         return violations
     }
 
-    /// The files that `[text](path#section "title")` and `[text]: path` lead to, without links to other sites and to
-    /// sections of the same file.
+    /// The files that `[text](path#section "title")` and `[text]: path` lead to, without links to other sites
+    /// and to sections of the same file.
     static func linkTargets(in line: Substring) -> [String] {
         var targets: [Substring] = line.split(separator: "](", omittingEmptySubsequences: false).dropFirst()
             .map { $0.prefix { $0 != ")" } }
@@ -57,8 +57,8 @@ enum DocumentRules {
 
     // MARK: Words of the workshop
 
-    /// Where a file names a directory of some machine, or a tool that nobody needs to know of. In parts, so that this
-    /// file passes.
+    /// Where a file names a directory of some machine, or a tool that nobody needs to know of. In parts, so
+    /// that this file passes.
     static let machinePaths = ["/wo" + "rk/", "/ho" + "me/", "/tmp/" + "build"]
     static let workshopWords = ["library/" + "search", "clau" + "de", "assis" + "tant"]
 

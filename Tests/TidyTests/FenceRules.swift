@@ -1,5 +1,5 @@
-// The fences: what may stand in few places only, because it is where safety is proved by people and not by the
-// compiler. The compiler refuses an unsafe expression without its mark; these rules refuse the mark.
+// The fences: what may stand in few places only, because it is where safety is proved by people and not by
+// the compiler. The compiler refuses an unsafe expression without its mark; these rules refuse the mark.
 
 /// What may stand where.
 enum FenceRules {

@@ -1,5 +1,5 @@
-// Where functions begin and end: a scan for matching braces over code without comments and strings, which is all that
-// a limit on their length needs.
+// Where functions begin and end: a scan for matching braces over code without comments and strings, which is
+// all that a limit on their length needs.
 
 /// A function, initializer, subscript or computed property with a body.
 struct FunctionExtent: Sendable {

@@ -1,5 +1,6 @@
-// The direction of imports: which target may know which. ARCHITECTURE.md draws this table; here it is checked against
-// what files import and against what the manifest declares, so that neither can drift from the picture.
+// The direction of imports: which target may know which. ARCHITECTURE.md draws this table; here it is checked
+// against what files import and against what the manifest declares, so that neither can drift from the
+// picture.
 
 /// The targets and what is below each.
 enum ImportDirection {
@@ -73,7 +74,8 @@ enum ImportDirection {
     }
 }
 
-/// The targets that Package.swift declares, read off its text: to ask SwiftPM would need its lock on the build.
+/// The targets that Package.swift declares, read off its text: to ask SwiftPM would need its lock on the
+/// build.
 struct Manifest: Sendable {
     struct Target: Sendable {
         let name: String

@@ -1,7 +1,7 @@
 // Rules about the shape of a file: what it opens with, how long it and its functions are, how wide its lines.
 //
-// A file that says what it is for, and that ends before the reader has forgotten it, is the whole aim. That files
-// should not be shorter than 80 lines is an aim too, but no rule: a closed enum is as short as it is.
+// A file that says what it is for, and that ends before the reader has forgotten it, is the whole aim. That
+// files should not be shorter than 80 lines is an aim too, but no rule: a closed enum is as short as it is.
 
 /// The shape of files.
 enum LayoutRules {

@@ -1,5 +1,5 @@
-// The repository as the rules see it: every text file in it but what .gitignore keeps out, and the Swift files among
-// them, read once.
+// The repository as the rules see it: every text file in it but what .gitignore keeps out, and the Swift
+// files among them, read once.
 //
 // Git itself is not asked: the tests also run from an unpacked archive.
 

@@ -1,5 +1,5 @@
-// What a rule of style is: a check of one Swift file, and samples that show it refuses what it is against and lets
-// pass the nearest thing that it is not against.
+// What a rule of style is: a check of one Swift file, and samples that show it refuses what it is against and
+// lets pass the nearest thing that it is not against.
 
 import Testing
 

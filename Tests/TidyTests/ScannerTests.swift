@@ -1,5 +1,5 @@
-// What the rules stand on: the scanner, the lengths of functions, the manifest, links, directives and traces, each
-// with what it must see and what it must not.
+// What the rules stand on: the scanner, the lengths of functions, the manifest, links, directives and traces,
+// each with what it must see and what it must not.
 
 import Testing
 

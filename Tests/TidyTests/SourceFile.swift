@@ -1,4 +1,5 @@
-// A Swift file in the forms that rules look at: its lines as written, its code alone, and the words of that code.
+// A Swift file in the forms that rules look at: its lines as written, its code alone, and the words of that
+// code.
 
 /// One source file. Its path counts from the root of the repository.
 struct SourceFile: Sendable {

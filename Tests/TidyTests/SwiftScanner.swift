@@ -1,8 +1,9 @@
-// Tells code, comments and string literals of Swift apart, so that a rule about code is not broken by a sentence
-// and a rule about braces is not misled by a string.
+// Tells code, comments and string literals of Swift apart, so that a rule about code is not broken by a
+// sentence and a rule about braces is not misled by a string.
 //
-// It knows comments (nested too), strings of every form with the code inside of their interpolations, and regex
-// literals between `#/` and `/#`. It does not know regex literals between bare slashes: nobody here writes them.
+// It knows comments (nested too), strings of every form with the code inside of their interpolations, and
+// regex literals between `#/` and `/#`. It does not know regex literals between bare slashes: nobody here
+// writes them.
 
 /// One pass over the bytes of a source file. What it blanks becomes spaces, so lines and columns stay.
 struct SwiftScanner {

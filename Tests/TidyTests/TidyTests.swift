@@ -1,6 +1,8 @@
-// The style of the repository, held to by a test: each rule over each file, and each rule against samples of its own.
+// The style of the repository, held to by a test: each rule over each file, and each rule against samples of
+// its own.
 //
-// A rule that is broken is mended in the file that breaks it. A rule that is wrong is changed here, with its reason.
+// A rule that is broken is mended in the file that breaks it. A rule that is wrong is changed here, with its
+// reason.
 
 import Configuration
 import Testing

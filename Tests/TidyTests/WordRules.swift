@@ -1,5 +1,5 @@
-// Words that are not written here: in names of types, because they say nothing about the type; in code, because they
-// end the process or get around the type system; and marks of unfinished work.
+// Words that are not written here: in names of types, because they say nothing about the type; in code,
+// because they end the process or get around the type system; and marks of unfinished work.
 
 /// What is not written.
 enum WordRules {

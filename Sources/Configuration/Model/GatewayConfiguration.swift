@@ -1,5 +1,5 @@
-// What a validated gateway.conf means: plain values, every default filled in. The rest of the gateway sees only this,
-// never text. Durations are milliseconds, sizes bytes; each name says which.
+// What a validated gateway.conf means: plain values, every default filled in. The rest of the gateway sees
+// only this, never text. Durations are milliseconds, sizes bytes; each name says which.
 
 /// A whole, valid configuration.
 package struct GatewayConfiguration: Sendable, Equatable {

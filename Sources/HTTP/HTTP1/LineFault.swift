@@ -1,7 +1,7 @@
 // Names the fault of a byte that may not stand where it stands in a start line or a field name.
 //
-// `HeadScanner` judges line ends, and sees them before the parsers do when a head arrives in pieces. So a lone CR or LF
-// has to have the same name here, or logs would tell how the network had cut the bytes.
+// `HeadScanner` judges line ends, and sees them before the parsers do when a head arrives in pieces. So a
+// lone CR or LF has to have the same name here, or logs would tell how the network had cut the bytes.
 
 import Primitives
 
@@ -26,7 +26,8 @@ enum LineFault {
         }
     }
 
-    /// The same in a request line, where white space or an early end means that a part is missing or one too many.
+    /// The same in a request line, where white space or an early end means that a part is missing or one too
+    /// many.
     static func startLine(
         _ bytes: Span<UInt8>, at index: Int, otherwise: ProtocolViolation
     ) -> ProtocolViolation? {

@@ -1,7 +1,8 @@
-// A client's connection: it reads requests, has each answered, and writes the answers in order. This file is its life:
-// events, deadlines, the pump that moves whatever can move, and its end.
+// A client's connection: it reads requests, has each answered, and writes the answers in order. This file is
+// its life: events, deadlines, the pump that moves whatever can move, and its end.
 //
-// Owned by: one shard. Invariant: between two events, everything that could be done without waiting has been done.
+// Owned by: one shard. Invariant: between two events, everything that could be done without waiting has been
+// done.
 
 import JOSE
 import Configuration
@@ -100,7 +101,8 @@ final class DownstreamConnection: EventTarget {
 
     // MARK: - The pump
 
-    /// Does everything that can be done now. Called again from within, it goes round once more instead of deeper.
+    /// Does everything that can be done now. Called again from within, it goes round once more instead of
+    /// deeper.
     func pump() {
         if isPumping {
             mustPump = true

@@ -1,5 +1,5 @@
-// Requests coming in: which of the gateway's doors a request takes, and the way of its body upstream or into an
-// endpoint's hands.
+// Requests coming in: which of the gateway's doors a request takes, and the way of its body upstream or into
+// an endpoint's hands.
 
 import Configuration
 import Observability

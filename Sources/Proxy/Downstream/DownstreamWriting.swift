@@ -9,8 +9,8 @@ import Sessions
 extension DownstreamConnection {
     // MARK: - The gateway's own answers
 
-    /// Answers the exchange with a failure; when part of an answer has left already, the connection is cut instead,
-    /// so that the client cannot take a half for a whole.
+    /// Answers the exchange with a failure; when part of an answer has left already, the connection is cut
+    /// instead, so that the client cannot take a half for a whole.
     func refuse(_ error: ProxyError) {
         if exchange.hasResponse {
             abort(error)

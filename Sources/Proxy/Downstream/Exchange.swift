@@ -1,5 +1,5 @@
-// One request and its response: what was decided about it, and how far it has come. Reused for every exchange of a
-// connection; nothing here allocates on the common path.
+// One request and its response: what was decided about it, and how far it has come. Reused for every exchange
+// of a connection; nothing here allocates on the common path.
 //
 // Owned by: the downstream connection it runs on.
 
@@ -20,8 +20,8 @@ enum ExchangePhase: UInt8 {
     case awaitingReply
     /// The response is complete and leaves for the client.
     case flushing
-    /// The connection is to be closed; what the client still sends is read and dropped, so that it sees the answer
-    /// and not a reset.
+    /// The connection is to be closed; what the client still sends is read and dropped, so that it sees the
+    /// answer and not a reset.
     case lingering
 }
 

@@ -1,4 +1,5 @@
-// Responses that the gateway makes itself: refusals as RFC 9457 problem documents, and the answers of its endpoints.
+// Responses that the gateway makes itself: refusals as RFC 9457 problem documents, and the answers of its
+// endpoints.
 
 import HTTP
 import Primitives
@@ -19,8 +20,8 @@ struct LocalResponse {
     /// An answer without a body.
     static func empty(_ status: Int) -> LocalResponse { LocalResponse(status: status) }
 
-    /// RFC 9457: `application/problem+json` with a stable type and code, and a fixed sentence. Nothing of the request
-    /// is in it.
+    /// RFC 9457: `application/problem+json` with a stable type and code, and a fixed sentence. Nothing of the
+    /// request is in it.
     static func problem(_ status: Int, code: String, detail: String) -> LocalResponse {
         var body = JSONWriter()
         body.beginObject()

@@ -1,5 +1,6 @@
-// The private listener: health, and the control API with which back ends begin, list and end sessions. On loopback it
-// trusts whoever can reach it, but not a browser's page: those are refused by their Origin and Host.
+// The private listener: health, and the control API with which back ends begin, list and end sessions. On
+// loopback it trusts whoever can reach it, but not a browser's page: those are refused by their Origin and
+// Host.
 
 import Configuration
 import Observability
@@ -34,7 +35,8 @@ enum ControlEndpoint {
     }
 
     private static func respondReadiness(_ connection: DownstreamConnection) {
-        // The listener opens only once keys, store and revocations are loaded; draining is what ends readiness.
+        // The listener opens only once keys, store and revocations are loaded; draining is what ends
+        // readiness.
         if connection.shard.isDraining {
             connection.refuse(.shuttingDown)
         } else {
@@ -78,8 +80,8 @@ enum ControlEndpoint {
         }
     }
 
-    /// `POST /sessions` with `{"subject": …, "claims": {…}, "label": …}`: a back end that has checked a password
-    /// itself begins a session.
+    /// `POST /sessions` with `{"subject": …, "claims": {…}, "label": …}`: a back end that has checked a
+    /// password itself begins a session.
     private static func begin(_ connection: DownstreamConnection) {
         let type = connection.head.block.text(.contentType)?.lowercased() ?? ""
         guard type.hasPrefix("application/json") else {
@@ -160,8 +162,8 @@ enum ControlEndpoint {
             connection.respond(.refusal(.noCredential))
             return false
         }
-        // Without a secret, loopback is the fence. A page in a browser on this machine can reach over it: such
-        // requests carry an Origin or Sec-Fetch-Site, or (DNS rebinding) a host name that is not ours.
+        // Without a secret, loopback is the fence. A page in a browser on this machine can reach over it:
+        // such requests carry an Origin or Sec-Fetch-Site, or (DNS rebinding) a host name that is not ours.
         let isBrowser =
             connection.head.block.first(.origin) != nil || connection.head.block.first(.secFetchSite) != nil
         if isBrowser || !namesLoopback(connection) {

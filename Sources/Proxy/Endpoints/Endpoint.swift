@@ -1,5 +1,5 @@
-// The gateway's own doors on the public side: everything under the refresh path, and the published keys. Which of
-// them a request is for, and what is common to all.
+// The gateway's own doors on the public side: everything under the refresh path, and the published keys.
+// Which of them a request is for, and what is common to all.
 
 import JOSE
 import Observability
@@ -60,12 +60,13 @@ enum Endpoint {
     private static let keySetPath = Array("/.well-known/jwks.json".utf8)
 }
 
-/// The parameters of a request to an endpoint: `application/x-www-form-urlencoded` as OAuth has it, or a JSON object.
+/// The parameters of a request to an endpoint: `application/x-www-form-urlencoded` as OAuth has it, or a JSON
+/// object.
 struct EndpointParameters {
     private let values: [String: String]
 
-    /// nil: the body is neither, is malformed, or repeats a name (RFC 6749 §3.2: "parameters MUST NOT be included
-    /// more than once").
+    /// nil: the body is neither, is malformed, or repeats a name (RFC 6749 §3.2: "parameters MUST NOT be
+    /// included more than once").
     init?(_ connection: DownstreamConnection) {
         let body = connection.exchange.collected
         if body.isEmpty {

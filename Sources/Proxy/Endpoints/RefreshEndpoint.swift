@@ -1,5 +1,6 @@
-// `POST /refresh`, `/refresh/logout` and `/refresh/revoke`: what a client may ask of the refresh service. The request
-// is read here; the decision is the service's, on its own queue; the answer comes back by the mailbox.
+// `POST /refresh`, `/refresh/logout` and `/refresh/revoke`: what a client may ask of the refresh service. The
+// request is read here; the decision is the service's, on its own queue; the answer comes back by the
+// mailbox.
 
 import Observability
 import HTTP
@@ -57,8 +58,8 @@ enum RefreshEndpoint {
         connection.awaitReply(.logout, .end(sid, reason: .logout))
     }
 
-    /// RFC 7009: a token is to be good no longer. Refresh tokens and our access tokens alike end their session; a
-    /// token that nobody knows is as revoked as it can be (§2.2: 200).
+    /// RFC 7009: a token is to be good no longer. Refresh tokens and our access tokens alike end their
+    /// session; a token that nobody knows is as revoked as it can be (§2.2: 200).
     static func revoke(_ connection: DownstreamConnection) {
         if !Endpoint.allows([.post], "POST", connection) { return }
         guard let token = EndpointParameters(connection)?["token"] else {
@@ -137,7 +138,8 @@ enum RefreshEndpoint {
         if connection.head.block.first(.cookie) == nil { return nil }
         return connection.head.block.withBytes { bytes in
             let values = CookieFields.values(of: name, in: connection.head.block, bytes)
-            // A stale cookie of another path may stand beside ours; what has not the look of a token is not it.
+            // A stale cookie of another path may stand beside ours; what has not the look of a token is not
+            // it.
             let chosen = values.first { RefreshTokenMint.looksLikeToken(bytes.extracting($0.offsets)) }
             return (chosen ?? values.first).map { [UInt8](copying: bytes.extracting($0.offsets)) }
         }

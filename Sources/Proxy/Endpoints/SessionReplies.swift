@@ -1,5 +1,5 @@
-// Where an exchange waits for the refresh service: orders go out with a handle and never a reference, and a reply for
-// an exchange that is over finds nobody.
+// Where an exchange waits for the refresh service: orders go out with a handle and never a reference, and a
+// reply for an exchange that is over finds nobody.
 
 import JOSE
 import Observability

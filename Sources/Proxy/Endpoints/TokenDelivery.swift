@@ -1,7 +1,8 @@
-// How a token pair reaches its client: as the JSON of RFC 6749 §5.1, or in two cookies that no script can read.
+// How a token pair reaches its client: as the JSON of RFC 6749 §5.1, or in two cookies that no script can
+// read.
 //
-// The access cookie lives as long as the session can, longer than the token in it, so that it tells an expired
-// session from a visitor. The refresh cookie has the refresh path, so browsers send it nowhere else.
+// The access cookie lives as long as the session can, longer than the token in it, so that it tells an
+// expired session from a visitor. The refresh cookie has the refresh path, so browsers send it nowhere else.
 
 import Configuration
 import HTTP
@@ -18,8 +19,8 @@ struct TokenDelivery {
         refreshPath = String(decoding: runtime.refreshPath, as: UTF8.self)
     }
 
-    /// How a login's tokens travel: cookies where the request carries `Sec-Fetch-Site`, which every current browser
-    /// sends and no script can forge, unless the configuration says otherwise.
+    /// How a login's tokens travel: cookies where the request carries `Sec-Fetch-Site`, which every current
+    /// browser sends and no script can forge, unless the configuration says otherwise.
     static func choice(
         for head: borrowing RequestHead, configured: RefreshTokenConfiguration.Delivery
     ) -> Delivery {

@@ -1,5 +1,5 @@
-// The gate: what a route demands, what the request shows, and the verdict. Every refusal is a value with its status,
-// its code for machines and its word for the log.
+// The gate: what a route demands, what the request shows, and the verdict. Every refusal is a value with its
+// status, its code for machines and its word for the log.
 
 import Configuration
 import HTTP
@@ -156,8 +156,9 @@ enum AccessRule {
 
 /// The defence against cross-site requests that ride on a cookie.
 enum SameOrigin {
-    /// Whether a request shows that it comes from our own origin, or from nobody's page: `Sec-Fetch-Site`, which no
-    /// script can set, else `Origin`, which browsers send with every unsafe request. Neither is no evidence.
+    /// Whether a request shows that it comes from our own origin, or from nobody's page: `Sec-Fetch-Site`,
+    /// which no script can set, else `Origin`, which browsers send with every unsafe request. Neither is no
+    /// evidence.
     static func isShown(by head: borrowing RequestHead, _ publicOrigin: [UInt8]) -> Bool {
         if head.block.first(.secFetchSite) != nil {
             return head.block.count(of: .secFetchSite) == 1

@@ -1,5 +1,5 @@
-// Which credential a request carries. A bearer header wins over cookies (PRODUCT 3); two Authorization fields are one
-// too many; a refresh token has no business here and goes no further.
+// Which credential a request carries. A bearer header wins over cookies (PRODUCT 3); two Authorization fields
+// are one too many; a refresh token has no business here and goes no further.
 
 import HTTP
 import Primitives

@@ -1,5 +1,5 @@
-// From bytes that claim to be an access token to a verdict: the cache by digest, the verifier on a miss, and on hit
-// and miss alike time and revocation. No I/O and no lock.
+// From bytes that claim to be an access token to a verdict: the cache by digest, the verifier on a miss, and
+// on hit and miss alike time and revocation. No I/O and no lock.
 //
 // Owned by: one shard.
 

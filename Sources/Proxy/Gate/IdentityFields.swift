@@ -1,6 +1,6 @@
-// Who the upstream is told the request is from. First everything that a client could have sent under those names is
-// removed, in any spelling, on every route; then what the token vouches for is added (THREATS: identity; RFC 9700
-// §4.13: "a reverse proxy MUST sanitize").
+// Who the upstream is told the request is from. First everything that a client could have sent under those
+// names is removed, in any spelling, on every route; then what the token vouches for is added (THREATS:
+// identity; RFC 9700 §4.13: "a reverse proxy MUST sanitize").
 
 import HTTP
 import JOSE
@@ -54,8 +54,8 @@ enum IdentityFields {
         }
     }
 
-    /// A claim as a field value: text as it is, an array of them joined by commas, anything else as JSON. nil where
-    /// that is no field value: a claim with a line end in it must not become a field line of its own.
+    /// A claim as a field value: text as it is, an array of them joined by commas, anything else as JSON. nil
+    /// where that is no field value: a claim with a line end in it must not become a field line of its own.
     private static func fieldValue(_ claim: JSONValue) -> [UInt8]? {
         let text: String
         switch claim.kind {
@@ -69,8 +69,8 @@ enum IdentityFields {
         return bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F } ? bytes : nil
     }
 
-    /// The identity that we vouch for, and what proxies say about the client: nobody's word but ours, as long as no
-    /// proxy in front of us is trusted. The whole family goes (CVE-2026-35051).
+    /// The identity that we vouch for, and what proxies say about the client: nobody's word but ours, as long
+    /// as no proxy in front of us is trusted. The whole family goes (CVE-2026-35051).
     private static let ours = FieldNameSet([
         .xAuthSubject, .xAuthSession, .xAuthScope, .forwarded, .xForwardedFor, .xForwardedProto,
         .xForwardedHost,

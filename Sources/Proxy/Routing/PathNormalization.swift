@@ -1,9 +1,9 @@
-// One path for everybody: what is normalised here is what is matched *and* what is forwarded, so that no upstream can
-// see another path than the one that was authorised.
+// One path for everybody: what is normalised here is what is matched *and* what is forwarded, so that no
+// upstream can see another path than the one that was authorised.
 //
-// Percent-encoded unreserved characters are decoded, other encodings written in upper case (RFC 3986 §6.2.2), dot
-// segments resolved (§5.2.4), repeated slashes merged. What upstreams read differently from each other is refused:
-// encoded slash, backslash, NUL or percent sign, and dot segments with parameters (`..;`).
+// Percent-encoded unreserved characters are decoded, other encodings written in upper case (RFC 3986 §6.2.2),
+// dot segments resolved (§5.2.4), repeated slashes merged. What upstreams read differently from each other is
+// refused: encoded slash, backslash, NUL or percent sign, and dot segments with parameters (`..;`).
 
 import Primitives
 
@@ -64,7 +64,8 @@ enum PathNormalization {
         return true
     }
 
-    /// `%252e`: whoever decodes twice sees a dot. Looked for behind the decoding, which can make one of `%25%32e`.
+    /// `%252e`: whoever decodes twice sees a dot. Looked for behind the decoding, which can make one of
+    /// `%25%32e`.
     private static func isEncodedTwice(_ path: [UInt8]) -> Bool {
         guard path.count >= 5 else { return false }
         for index in 0..<(path.count - 4) where path[index] == percent {
@@ -77,8 +78,8 @@ enum PathNormalization {
         return false
     }
 
-    /// Resolves dot segments and merges slashes in place; false when the path climbs above its root or hides a dot
-    /// segment behind a parameter.
+    /// Resolves dot segments and merges slashes in place; false when the path climbs above its root or hides
+    /// a dot segment behind a parameter.
     private static func resolveSegments(_ path: inout [UInt8]) -> Bool {
         var output: [UInt8] = []
         output.reserveCapacity(path.count)

@@ -1,8 +1,10 @@
-// Which route a request takes: the most specific one, whatever the order in the file. A route for the request's host
-// goes before one for any host; an exact path before a prefix; a longer prefix before a shorter one.
+// Which route a request takes: the most specific one, whatever the order in the file. A route for the
+// request's host goes before one for any host; an exact path before a prefix; a longer prefix before a
+// shorter one.
 //
-// A prefix matches on segment borders: `/admin` and `/admin/` both match `/admin` and `/admin/users`, and neither
-// matches `/administrator`. There is this one way to match and no fast path beside it (CVE-2026-27587).
+// A prefix matches on segment borders: `/admin` and `/admin/` both match `/admin` and `/admin/users`, and
+// neither matches `/administrator`. There is this one way to match and no fast path beside it
+// (CVE-2026-27587).
 
 import Configuration
 import HTTP

@@ -1,5 +1,5 @@
-// How many connections there are, in all and from each address: the acceptor asks before it deals one out, shards
-// tell when one has closed.
+// How many connections there are, in all and from each address: the acceptor asks before it deals one out,
+// shards tell when one has closed.
 
 import Network
 import Synchronization

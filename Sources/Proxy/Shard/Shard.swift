@@ -1,5 +1,5 @@
-// All state of one loop: connections, buffers, pools, the token cache and the revocations, the access-log buffer.
-// Born on its queue and never seen from another; the mailbox is its one door.
+// All state of one loop: connections, buffers, pools, the token cache and the revocations, the access-log
+// buffer. Born on its queue and never seen from another; the mailbox is its one door.
 //
 // Owned by: its own serial queue.
 

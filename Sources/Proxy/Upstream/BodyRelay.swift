@@ -1,6 +1,6 @@
-// The response on its way from the upstream to the client, in two bounded buffers: when the client's is full, the
-// upstream is not read until it has drained. What a response says about sessions is taken out here and acted on
-// before any of it reaches the client.
+// The response on its way from the upstream to the client, in two bounded buffers: when the client's is full,
+// the upstream is not read until it has drained. What a response says about sessions is taken out here and
+// acted on before any of it reaches the client.
 
 import Configuration
 import Observability

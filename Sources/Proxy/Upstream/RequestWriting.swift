@@ -1,13 +1,13 @@
-// The request as the upstream gets it: the client's head with what must not pass taken out, and what only the gateway
-// can say put in. The path is the one that was matched; the framing is ours.
+// The request as the upstream gets it: the client's head with what must not pass taken out, and what only the
+// gateway can say put in. The path is the one that was matched; the framing is ours.
 
 import HTTP
 import Primitives
 
 /// Edits and serialises a request head.
 enum RequestWriting {
-    /// Takes out of the head what does not pass: hop-by-hop fields, forged identity, our credentials. Once per
-    /// exchange, before it is written, maybe twice.
+    /// Takes out of the head what does not pass: hop-by-hop fields, forged identity, our credentials. Once
+    /// per exchange, before it is written, maybe twice.
     static func prepare(_ block: inout HeaderBlock, exchange: Exchange, runtime: GatewayRuntime) {
         Persistence.removeHopByHop(&block)
         IdentityFields.strip(&block, runtime: runtime)

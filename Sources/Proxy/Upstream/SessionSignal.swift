@@ -1,6 +1,6 @@
-// What an upstream's answer says about sessions: `Session-Start`, `Session-Claims`, `Session-Label` on a route marked
-// `login`, `Session-End` on one marked `session_control`. On any other route the fields mean nothing; on every route
-// they stop at the gateway.
+// What an upstream's answer says about sessions: `Session-Start`, `Session-Claims`, `Session-Label` on a
+// route marked `login`, `Session-End` on one marked `session_control`. On any other route the fields mean
+// nothing; on every route they stop at the gateway.
 
 import Configuration
 import HTTP
@@ -74,8 +74,8 @@ enum SessionClaims {
 
     /// The compact text of claims that can go into every access token of a session.
     ///
-    /// A token must fit into a cookie of 4,096 bytes, also when this login's tokens travel otherwise: too much is
-    /// refused here, loudly, and not by the browser, silently.
+    /// A token must fit into a cookie of 4,096 bytes, also when this login's tokens travel otherwise: too
+    /// much is refused here, loudly, and not by the browser, silently.
     static func check(_ text: [UInt8], subject: String) -> Result<[UInt8], Problem> {
         guard let document = try? JSONDocument(parsing: text) else {
             return .failure(Problem(reason: "not a JSON object without repeated names"))

@@ -1,9 +1,9 @@
-// A connection to an upstream: it sends one request at a time, reads the response and hands it to the client's
-// connection. This file is its life: events, deadlines, the request's way out, failure and reuse; the response is read
-// in `BodyRelay`.
+// A connection to an upstream: it sends one request at a time, reads the response and hands it to the
+// client's connection. This file is its life: events, deadlines, the request's way out, failure and reuse;
+// the response is read in `BodyRelay`.
 //
-// Owned by: one shard. Nothing that an upstream sends is believed before it is parsed, and a connection on which
-// anything surprising was seen is never used again (response queue poisoning).
+// Owned by: one shard. Nothing that an upstream sends is believed before it is parsed, and a connection on
+// which anything surprising was seen is never used again (response queue poisoning).
 
 import Configuration
 import Observability
@@ -99,7 +99,8 @@ final class UpstreamConnection: EventTarget {
                 awaitUpstream()
             case .wouldBlock: return
             case .ended, .failed:
-                // An upstream may refuse a body and close while its answer is on the way to us: read that first.
+                // An upstream may refuse a body and close while its answer is on the way to us: read that
+                // first.
                 output.removeAll()
                 transport.note(.ending)
                 receive()
@@ -259,8 +260,8 @@ final class UpstreamConnection: EventTarget {
         }
     }
 
-    /// RFC 9110 §9.2.2: only a request that can be repeated without harm, and only when the upstream has most likely
-    /// closed an idle connection before it saw the request.
+    /// RFC 9110 §9.2.2: only a request that can be repeated without harm, and only when the upstream has most
+    /// likely closed an idle connection before it saw the request.
     private func mayRetry(_ downstream: DownstreamConnection) -> Bool {
         isReused && !hasReceived && !downstream.exchange.wasRetried && downstream.head.method.isIdempotent
             && downstream.head.framing == .none
