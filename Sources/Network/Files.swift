@@ -25,7 +25,9 @@ package enum Files {
     package static func replace(_ path: String, with bytes: [UInt8]) throws(SystemError) {
         let temporary = path + ".new"
         do {
-            let file = try Syscalls.open(temporary, flags: O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
+            // What a crash or somebody else has left there may be readable by others, or a link elsewhere.
+            try Syscalls.remove(temporary)
+            let file = try Syscalls.open(temporary, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
             try Syscalls.writeAll(file.raw, bytes.span)
             try Syscalls.synchronise(file.raw)
         }

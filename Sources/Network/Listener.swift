@@ -12,6 +12,7 @@ package final class Listener {
     private let descriptor: FileDescriptor
     private let queue: DispatchQueue
     private let source: any DispatchSourceRead
+    private var isStarted = false
     /// The address that is really bound: the port when 0 was asked for.
     package let address: SocketAddress
 
@@ -26,6 +27,13 @@ package final class Listener {
         self.queue = queue
         source = DispatchSource.makeReadSource(fileDescriptor: socket.raw, queue: queue)
         descriptor = socket
+    }
+
+    deinit {
+        // Dispatch crashes when a source is let go that never ran. Cancelled first, it runs without looking.
+        if isStarted { return }
+        source.cancel()
+        source.resume()
     }
 
     /// Starts accepting.
@@ -45,6 +53,7 @@ package final class Listener {
                 pause()
             }
         }
+        isStarted = true
         source.resume()
     }
 

@@ -161,6 +161,12 @@ package enum Syscalls {
         if result < 0 { throw SystemError(code: errno, call: "rename \(new)") }
     }
 
+    /// Removes a file; one that is not there is no error.
+    static func remove(_ path: String) throws(SystemError) {
+        let result = unsafe path.withCString { unsafe unlink($0) }
+        if result < 0 && errno != ENOENT { throw SystemError(code: errno, call: "unlink \(path)") }
+    }
+
     static func makeDirectory(_ path: String, mode: mode_t) throws(SystemError) {
         let result = unsafe path.withCString { unsafe mkdir($0, mode) }
         if result < 0 && errno != EEXIST { throw SystemError(code: errno, call: "mkdir \(path)") }
@@ -295,6 +301,8 @@ extension SocketAddress {
 
     /// The bytes of a literal IPv4 or IPv6 address; nil for anything else.
     static func parse(_ host: String) -> [UInt8]? {
+        // C would stop reading there, and take what stands in front of it.
+        if host.utf8.contains(0) { return nil }
         var v4 = in_addr()
         if unsafe host.withCString({ unsafe inet_pton(AF_INET, $0, &v4) }) == 1 {
             return unsafe withUnsafeBytes(of: v4) { unsafe Array($0) }

@@ -39,7 +39,7 @@ package struct Transport: ~Copyable {
 
     /// Reads what has arrived into the buffer's free room, which must not be empty.
     package mutating func receive(into buffer: inout ByteBuffer) -> Transfer {
-        let room = buffer.freeCount
+        let room = buffer.fillCount
         let result = Syscalls.receive(descriptor.raw, into: &buffer)
         switch result {
         // epoll(7): a stream that gave less than was asked for is drained, unless its end is waiting behind.

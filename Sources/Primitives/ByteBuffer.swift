@@ -159,6 +159,10 @@ public struct ByteBuffer: ~Copyable {
         }
     }
 
+    /// How many bytes `fill` offers room for: less than `freeCount` while room in front waits to be won back.
+    @inlinable
+    public var fillCount: Int { end == capacity ? freeCount : capacity - end }
+
     /// Offers the writable region to a system call, which answers how many bytes it wrote there (or a
     /// negative error, which is passed on and changes nothing).
     @inlinable
@@ -231,6 +235,7 @@ extension Span where Element == UInt8 {
     @inlinable
     public func equals(_ text: StaticString) -> Bool {
         if count != text.utf8CodeUnitCount { return false }
+        if count == 0 { return true }
         return unsafe withUnsafeBytes { bytes in
             unsafe memcmp(bytes.baseAddress.unsafelyUnwrapped, text.utf8Start, bytes.count) == 0
         }

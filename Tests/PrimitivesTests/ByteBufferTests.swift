@@ -101,8 +101,10 @@ import Testing
                 buffer.append(bytes)
                 queue += bytes
             case 2:
+                let promised = buffer.fillCount
                 let room = filled(&buffer, with: bytes)
                 queue += bytes.prefix(room)
+                #expect(room == promised)
             case 3: buffer.reserve(bytes.count)
             default:
                 let count = random.below(queue.count + 1)
@@ -112,6 +114,36 @@ import Testing
             #expect(content(buffer) == queue, "seed \(seed)")
             #expect(buffer.count + buffer.freeCount == buffer.capacity)
         }
+    }
+
+    // MARK: - Whole spans
+
+    @Test("the first control byte is found at whatever place it stands, across blocks and at their ends")
+    func control() {
+        let controls: [UInt8] = [0, 0x09, 0x0A, 0x0D, 0x1F, 0x7F]
+        for count in 0..<50 {
+            let plain = (0..<count).map { $0 % 3 == 0 ? UInt8(0xFF) : 0x20 }
+            for start in 0...count { #expect(plain.span.firstControl(from: start) == count) }
+            for place in 0..<count {
+                var bytes = plain
+                bytes[place] = controls[place % controls.count]
+                for start in 0...place { #expect(bytes.span.firstControl(from: start) == place) }
+                #expect(bytes.span.firstControl(from: place + 1) == count)
+            }
+        }
+    }
+
+    @Test("spans are equal when all bytes are, and empty ones too")
+    func equality() {
+        let (empty, one, other): ([UInt8], [UInt8], [UInt8]) = ([], Array("aB1_".utf8), Array("ab1_".utf8))
+        #expect(empty.span.equals("") == true)
+        #expect(empty.span.equals(empty.span) == true)
+        #expect(empty.span.equalsIgnoringCase("") == true)
+        #expect(one.span.equals("aB1_") == true)
+        #expect(one.span.equals(other.span) == false)
+        #expect(one.span.equals("aB1") == false)
+        #expect(one.span.equalsIgnoringCase("ab1_") == true)
+        #expect(one.span.equalsIgnoringCase("ab1\u{7F}") == false)
     }
 
     // MARK: - The pool
