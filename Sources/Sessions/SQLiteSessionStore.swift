@@ -218,7 +218,8 @@ private enum SQL {
         """
     static let rotate = """
         UPDATE sessions SET generation = ?3, secret_digest = ?4, rotated = ?5, refreshed = ?5,
-            idle_deadline = ?6, confirmed = 0, user_agent = ifnull(?7, user_agent), address = ifnull(?8, address)
+            idle_deadline = ?6, confirmed = 0, user_agent = ifnull(?7, user_agent),
+            address = ifnull(?8, address)
         WHERE sid = ?1 AND generation = ?2 AND ended IS NULL
         """
     static let confirm =
