@@ -59,15 +59,20 @@ package final class TokenSigner {
     /// A signer for one owner.
     package init(key: SigningKey) throws(JOSEError) {
         self.key = try SigningKey.privateKey(key.pem)
+        head = Self.head(kid: key.kid)
+    }
+
+    /// How every token of a key begins: its encoded header and the dot.
+    package static func head(kid: String) -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
         writer.string("alg", SignatureAlgorithm.es256.name)
         // RFC 9068 §2.1: the header's `typ` SHOULD be `at+jwt`, so that no other kind of token passes for
         // one.
         writer.string("typ", "at+jwt")
-        writer.string("kid", key.kid)
+        writer.string("kid", kid)
         writer.endObject()
-        head = Base64URL.encode(writer.bytes.span) + [UInt8(ascii: ".")]
+        return Base64URL.encode(writer.bytes.span) + [UInt8(ascii: ".")]
     }
 
     /// The compact token over a payload, which is JSON.

@@ -131,10 +131,10 @@ private enum NumericDate {
 }
 
 /// What may go into a field value of an upstream's request (RFC 9110 §5.5).
-enum HeaderText {
+package enum HeaderText {
     /// Whether a text names somebody: 1 to 255 bytes, no control character, no blank at either end, which an
     /// upstream would strip and so take one subject for another.
-    static func isFit(_ text: String) -> Bool {
+    package static func isFit(_ text: String) -> Bool {
         let bytes = text.utf8
         guard let first = bytes.first, let last = bytes.last, bytes.count <= bytesMax else { return false }
         return first != UInt8(ascii: " ") && last != UInt8(ascii: " ") && hasNoControls(text)

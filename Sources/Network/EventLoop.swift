@@ -52,6 +52,8 @@ package final class EventLoop {
     private var onBatchEnd: () -> Void = {}
     private var onTurnEnd: () -> Void = {}
     private var isStopped = false
+    /// Targets that have more to do than one turn gives them.
+    private var unfinished: [EventTarget] = []
 
     /// Rings this loop's mailbox.
     package let wakeup: Wakeup
@@ -131,6 +133,9 @@ package final class EventLoop {
         target.scheduledTick = .max
     }
 
+    /// Has a target called again after the others have had their turn: it has used up its share of this one.
+    package func callAgain(_ target: EventTarget) { unfinished.append(target) }
+
     /// The target that a reply is for; nil when it has gone.
     package func target(slot: UInt64) -> EventTarget? { targets[SlotMap.Handle(raw: slot)] }
 
@@ -182,7 +187,9 @@ package final class EventLoop {
         var lingers: Int32 = 0
         repeat {
             var hasMessages = false
-            let count = poller.wait(milliseconds: lingers)
+            let resumed = unfinished
+            unfinished.removeAll(keepingCapacity: true)
+            let count = poller.wait(milliseconds: resumed.isEmpty ? lingers : 0)
             // Read behind the wait, which may have been a long one: what comes now must not be judged by its
             // beginning.
             now = Clock.monotonic
@@ -196,12 +203,13 @@ package final class EventLoop {
                     target.becameReady(readiness)
                 }
             }
+            for target in resumed where target.isRegistered { target.becameReady([]) }
             if hasMessages { onMessages() }
             visitDue()
             onBatchEnd()
-            if isStopped || count == 0 && lingers > 0 { break }
+            if isStopped || count == 0 && lingers > 0 && unfinished.isEmpty { break }
             lingers = Self.lingerMilliseconds
-        } while now < end
+        } while now < end || !unfinished.isEmpty && !isStopped
         onTurnEnd()
         if !isStopped { armTimer() }
     }

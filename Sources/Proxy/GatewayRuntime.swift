@@ -23,6 +23,12 @@ package final class GatewayRuntime: Sendable {
     /// The refresh path without a final slash.
     let refreshPath: [UInt8]
     let keys: KeySet
+    /// How a token that we have issued begins.
+    let tokenHead: [UInt8]
+    /// What upstreams are told of the scheme that clients use.
+    let scheme: [UInt8]
+    /// Bytes that issuer and audience take in each token.
+    let tokenOverhead: Int
     let claimsPolicy: ClaimsPolicy
     let sessions: RefreshService
     let services: GatewayServices
@@ -33,6 +39,9 @@ package final class GatewayRuntime: Sendable {
     ) throws(RuntimeError) {
         self.configuration = configuration
         self.keys = keys
+        tokenHead = keys.keys.first?.kid.map(TokenSigner.head) ?? []
+        scheme = Array(configuration.publicURL.scheme.rawValue.utf8)
+        tokenOverhead = configuration.accessToken.issuer.utf8.count + configuration.accessToken.audience.utf8.count
         self.sessions = sessions
         self.services = services
         routes = RouteTable(configuration.routes, limits: configuration.limits)

@@ -75,8 +75,9 @@ package enum RefreshRejection: Error, Sendable, Equatable {
     /// Whether the token was genuine and its session is over: then, and only then, cookies are cleared.
     package var isSessionOver: Bool {
         switch self {
-        case .notGenuine, .unfitting: false
-        case .unknownSession, .ended, .endedWithSubject, .lapsed, .replayed: true
+        // An unknown session may be one that a restored backup has lost: nobody knows that it is over.
+        case .notGenuine, .unfitting, .unknownSession: false
+        case .ended, .endedWithSubject, .lapsed, .replayed: true
         }
     }
 }

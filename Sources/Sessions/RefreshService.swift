@@ -85,9 +85,11 @@ package final class RefreshService: Sendable {
     /// Carries out what waits. Whatever arrives while the transaction commits is the next batch.
     private func drain() {
         let (orders, seen) = waiting.withLock { waiting in
-            let batch = (Array(waiting.orders.prefix(Self.batchMax)), waiting.seen)
+            let batch = (
+                Array(waiting.orders.prefix(Self.batchMax)), Array(waiting.seen.prefix(Self.batchMax))
+            )
             waiting.orders.removeFirst(batch.0.count)
-            waiting.seen.removeAll(keepingCapacity: true)
+            waiting.seen.removeFirst(batch.1.count)
             return batch
         }
         let now = clock()
@@ -98,7 +100,10 @@ package final class RefreshService: Sendable {
             feed.publish(result.revocations, until: until) { pending.reply(result.reply) }
         }
         let isMore = waiting.withLock { waiting in
-            waiting.isScheduled = !waiting.orders.isEmpty || !waiting.seen.isEmpty
+            // Told once per token, so not lost with a batch; but no reason to try again at once by themselves.
+            waiting.isScheduled =
+                !waiting.orders.isEmpty || outcome.unseen.isEmpty && !waiting.seen.isEmpty
+            waiting.seen += outcome.unseen
             return waiting.isScheduled
         }
         if isMore { queue.async { [self] in drain() } }

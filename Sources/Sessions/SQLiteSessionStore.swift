@@ -104,7 +104,15 @@ package final class SQLiteSessionStore: SessionStore {
     package func find(_ sid: SessionID) throws(StoreError) -> StoredSession? {
         try store { () throws(SQLiteError) in
             var found: StoredSession?
-            try finding.rows(.blob(sid.bytes)) { found = StoredSession($0) }
+            var isThere = false
+            try finding.rows(.blob(sid.bytes)) { row in
+                isThere = true
+                found = StoredSession(row)
+            }
+            // A row that is not as we write them is damage, and not the absence of a session.
+            if isThere && found == nil {
+                throw SQLiteError(code: 11, message: "a row of sessions is damaged", sql: SQL.select)
+            }
             return found
         }
     }

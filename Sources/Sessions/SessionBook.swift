@@ -34,12 +34,14 @@ final class SessionBook {
         try store.revocations(since: since)
     }
 
-    /// Carries a batch out; one result for each order, in their order.
+    /// Carries a batch out; one result for each order, in their order, and the sightings that could not be
+    /// written down.
     func carryOut(
         _ orders: [SessionOrder], seen: [Sighting], now: WallTime
-    ) -> (results: [Result], events: [AuditEvent]) {
+    ) -> (results: [Result], events: [AuditEvent], unseen: [Sighting]) {
         let results: [Result]
         var events: [AuditEvent] = []
+        var unseen: [Sighting] = []
         do throws(StoreError) {
             results = try transaction(orders, seen: seen, now: now)
         } catch {
@@ -50,9 +52,21 @@ final class SessionBook {
             } else {
                 results = orders.map { alone($0, now: now) }
             }
+            if !confirm(seen, now: now) { unseen = seen }
         }
         for result in results { events += result.events }
-        return (results, events)
+        return (results, events, unseen)
+    }
+
+    private func confirm(_ seen: [Sighting], now: WallTime) -> Bool {
+        if seen.isEmpty { return true }
+        do throws(StoreError) {
+            _ = try transaction([], seen: seen, now: now)
+            return true
+        } catch {
+            store.rollbackBatch()
+            return false
+        }
     }
 
     private func alone(_ order: SessionOrder, now: WallTime) -> Result {
@@ -85,11 +99,14 @@ final class SessionBook {
     private func carryOut(_ order: SessionOrder, now: WallTime) throws(StoreError) -> Result {
         switch order {
         case .begin(let new): return try begin(new, now: now)
-        case .refresh(let token, let delivery, let client):
-            return try refresh(token, delivery, client, now: now)
-        case .endByToken(let token, let reason):
-            guard let token = mint.parse(token) else { return Result(reply: .rejected(.notGenuine)) }
-            return try end(token.sid, reason, now: now)
+        case .refresh(let candidates, let delivery, let client):
+            let window = delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow
+            guard let token = try chosen(candidates, raceWindow: window, now: now) else {
+                return Result(reply: .rejected(.notGenuine))
+            }
+            return try refresh(token, raceWindow: window, client, now: now)
+        case .endByTokens(let candidates, let session, let reason):
+            return try endByTokens(candidates, session, reason, now: now)
         case .end(let sid, let reason): return try end(sid, reason, now: now)
         case .endSubject(let subject, let spared, let reason):
             return try raise(subject, endingSessions: true, sparing: spared, reason.rawValue, now: now)
@@ -129,10 +146,29 @@ final class SessionBook {
 
     // MARK: - Rotation
 
+    /// The genuine candidate that can be exchanged; else the newest. A stale cookie beside the good one is no
+    /// theft, and must not be taken for one.
+    private func chosen(
+        _ candidates: [[UInt8]], raceWindow: Int64, now: WallTime
+    ) throws(StoreError) -> RefreshToken? {
+        let genuine = candidates.compactMap(mint.parse).sorted { $0.generation > $1.generation }
+        if genuine.count <= 1 { return genuine.first }
+        for token in genuine {
+            let decision = RefreshDecision.decide(
+                stored: try store.find(token.sid), generation: token.generation,
+                digest: token.digest(mint.hasher), childDigest: mint.child(of: token).digest(mint.hasher),
+                now: now, raceWindow: raceWindow)
+            switch decision {
+            case .rotate, .repeatChild: return token
+            case .endForReplay, .refuse: continue
+            }
+        }
+        return genuine.first
+    }
+
     private func refresh(
-        _ text: [UInt8], _ delivery: Delivery, _ client: ClientDescription, now: WallTime
+        _ token: RefreshToken, raceWindow: Int64, _ client: ClientDescription, now: WallTime
     ) throws(StoreError) -> Result {
-        guard let token = mint.parse(text) else { return Result(reply: .rejected(.notGenuine)) }
         let child = mint.child(of: token)
         let (digest, childDigest) = (token.digest(mint.hasher), child.digest(mint.hasher))
         // The conditional UPDATE decides who rotates. It can only miss when another process has moved the row
@@ -141,8 +177,7 @@ final class SessionBook {
             let stored = try store.find(token.sid)
             let decision = RefreshDecision.decide(
                 stored: stored, generation: token.generation, digest: digest, childDigest: childDigest,
-                now: now,
-                raceWindow: delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow)
+                now: now, raceWindow: raceWindow)
             guard let stored else { return refuse(.unknownSession, token, client) }
             switch decision {
             case .rotate(let isAhead):
@@ -217,6 +252,22 @@ final class SessionBook {
     }
 
     // MARK: - Ending
+
+    private func endByTokens(
+        _ candidates: [[UInt8]], _ session: SessionID?, _ reason: EndReason, now: WallTime
+    ) throws(StoreError) -> Result {
+        var sids = Set(candidates.compactMap { mint.parse($0)?.sid })
+        if let session { sids.insert(session) }
+        if sids.isEmpty { return Result(reply: .rejected(.notGenuine)) }
+        var all = Result(reply: .ended(0))
+        for sid in sids {
+            let one = try end(sid, reason, now: now)
+            all.revocations += one.revocations
+            all.events += one.events
+        }
+        all.reply = .ended(all.revocations.count)
+        return all
+    }
 
     private func end(_ sid: SessionID, _ reason: EndReason, now: WallTime) throws(StoreError) -> Result {
         guard let session = try store.end(sid, Session.Ending(at: now, reason: reason)) else {

@@ -11,10 +11,12 @@ package enum Delivery: String, Sendable {
 package enum SessionOrder: Sendable {
     /// Begin a session. Answered by `issued`.
     case begin(NewSession)
-    /// Exchange a refresh token. Answered by `issued` or `rejected`.
-    case refresh(token: [UInt8], delivery: Delivery, client: ClientDescription)
-    /// End the session of a refresh token, whatever its generation. Answered by `ended` or `rejected`.
-    case endByToken(token: [UInt8], reason: EndReason)
+    /// Exchange a refresh token. Several candidates are cookies of one name, of which all but one are stale: the
+    /// one that can be exchanged is. Answered by `issued` or `rejected`.
+    case refresh(candidates: [[UInt8]], delivery: Delivery, client: ClientDescription)
+    /// End the sessions of these refresh tokens, whatever their generations, and a session known otherwise.
+    /// Answered by `ended`, or `rejected` when nothing that was presented is genuine.
+    case endByTokens(candidates: [[UInt8]], session: SessionID?, reason: EndReason)
     /// End a session. Answered by `ended`.
     case end(SessionID, reason: EndReason)
     /// End all sessions of a subject but one. Answered by `ended`.
@@ -25,6 +27,20 @@ package enum SessionOrder: Sendable {
     case list(subject: String?, limit: Int)
     /// Look one session up. Answered by `sessions`, with one or none.
     case find(SessionID)
+}
+
+extension SessionOrder {
+    /// Exchange the one refresh token that was presented.
+    package static func refresh(
+        token: [UInt8], delivery: Delivery, client: ClientDescription
+    ) -> SessionOrder {
+        .refresh(candidates: [token], delivery: delivery, client: client)
+    }
+
+    /// End the session of the one refresh token that was presented.
+    package static func endByToken(token: [UInt8], reason: EndReason) -> SessionOrder {
+        .endByTokens(candidates: [token], session: nil, reason: reason)
+    }
 }
 
 /// What a login asks for.

@@ -147,9 +147,9 @@ import Testing
 
     @Test("cookies are cleared only for a session that is known to be over")
     func clearing() {
-        let standing: [RefreshRejection] = [.notGenuine, .unfitting]
+        let standing: [RefreshRejection] = [.notGenuine, .unfitting, .unknownSession]
         let over: [RefreshRejection] = [
-            .unknownSession, .ended(.logout), .endedWithSubject, .lapsed(.idle), .replayed,
+            .ended(.logout), .endedWithSubject, .lapsed(.idle), .replayed,
         ]
         #expect(standing.allSatisfy { !$0.isSessionOver })
         #expect(over.allSatisfy { $0.isSessionOver })

@@ -2,9 +2,6 @@
 // unions, feature-test macros). Each is an inline function that answers -errno instead of setting errno, so that no
 // call can come between the failure and its reason.
 #pragma once
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,6 +11,10 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+// A GNU extension. Asking the headers for it would change `fd_set` and make this module's view of the C library differ
+// from that of Swift's own modules.
+extern int accept4(int, struct sockaddr *__restrict, socklen_t *__restrict, int);
 
 static inline int gateway_accept4(int listener, struct sockaddr *address, socklen_t *length) {
     int descriptor = accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -33,6 +33,8 @@ final class DownstreamConnection: EventTarget {
     private var isPumping = false
     private var mustPump = false
     private var lingered = 0
+    /// Requests begun since the last event: a client that pipelines without end must let others have their turn.
+    private var requestsInTurn = 0
 
     init(_ accepted: Accepted, role: ListenerRole, shard: Shard) {
         self.shard = shard
@@ -56,6 +58,7 @@ final class DownstreamConnection: EventTarget {
     // MARK: - Events
 
     override func becameReady(_ readiness: Readiness) {
+        requestsInTurn = 0
         transport.note(readiness)
         if !readiness.isDisjoint(with: .broken) {
             abort(.clientClosed)
@@ -126,6 +129,11 @@ final class DownstreamConnection: EventTarget {
                 if hasEnded { close() }
                 return receive()
             }
+            if requestsInTurn >= Self.requestsPerTurnMax {
+                shard.loop.callAgain(self)
+                return false
+            }
+            requestsInTurn += 1
             return parseHead()
         case .collecting: return collectBody()
         case .relaying:
@@ -248,6 +256,8 @@ final class DownstreamConnection: EventTarget {
         }
         exchange.phase = .idle
         exchange.token = nil
+        // It may have held a refresh token.
+        if !exchange.collected.isEmpty { exchange.collected = [] }
     }
 
     private func linger() {
@@ -303,6 +313,7 @@ final class DownstreamConnection: EventTarget {
 
     /// After this long without a request a connection gives its buffers back.
     private static let restMilliseconds: Int64 = 1_000
+    private static let requestsPerTurnMax = 64
     private static let lingerMilliseconds: Int64 = 2_000
     private static let lingerBytesMax = 1024 * 1024
 }

@@ -21,6 +21,10 @@ extension DownstreamConnection {
             respond(.empty(204))
             return
         }
+        if role == .control {
+            beginCollecting(bytesMax: Endpoint.bodyBytesMax)
+            return
+        }
         let outcome = head.block.withBytes { bytes in
             PathNormalization.normalise(bytes.extracting(head.path.offsets), into: &exchange.normalPath)
         }
@@ -29,9 +33,7 @@ extension DownstreamConnection {
             return
         }
         exchange.usesNormalPath = outcome == .rewritten
-        if role == .control {
-            beginCollecting(bytesMax: Endpoint.bodyBytesMax)
-        } else if Endpoint.isLocal(self) {
+        if Endpoint.isLocal(self) {
             beginCollecting(bytesMax: Endpoint.bodyBytesMax)
         } else {
             routeRequest()
@@ -40,13 +42,20 @@ extension DownstreamConnection {
 
     private func routeRequest() {
         let runtime = shard.runtime
-        let route = withPath { path in
+        let (route, isAmbiguous) = withPath { path in
             head.block.withBytes { bytes in
-                runtime.routes.route(path: path, authority: bytes.extracting(head.authority.offsets))
+                let authority = bytes.extracting(head.authority.offsets)
+                let route = runtime.routes.route(path: path, authority: authority)
+                guard let loose = PathNormalization.looseReading(of: path) else { return (route, false) }
+                return (route, runtime.routes.route(path: loose.span, authority: authority) !== route)
             }
         }
         guard let route else {
             refuse(.noRoute)
+            return
+        }
+        if isAmbiguous {
+            refuse(.pathRefused)
             return
         }
         exchange.route = route
@@ -59,8 +68,9 @@ extension DownstreamConnection {
             if refusal == .misplacedRefreshToken { auditMisplacedToken() }
             exchange.reason = refusal.code
             respond(.refusal(refusal))
-        case .admitted(let token):
+        case .admitted(let token, let bearerIsOurs):
             exchange.token = token
+            exchange.bearerIsOurs = bearerIsOurs
             forward(route)
         }
     }
@@ -75,6 +85,8 @@ extension DownstreamConnection {
             refuse(.bodyTooLarge)
             return
         }
+        // Looked up while the request still has its credentials, for the answer that may replace this session.
+        if route.configuration.isLogin { exchange.heldSession = presentedSession }
         RequestWriting.prepare(&head.block, exchange: exchange, runtime: shard.runtime)
         exchange.phase = .relaying
         exchange.wasForwarded = true
@@ -94,7 +106,13 @@ extension DownstreamConnection {
 
     /// Moves what has arrived of the request's body to the upstream, as long as it takes it.
     func relayRequestBody() {
+        var turns = 0
         while !exchange.requestIsComplete, let upstream = exchange.upstream {
+            turns += 1
+            if turns > Self.relayTurnsMax {
+                shard.loop.callAgain(self)
+                return
+            }
             relay(to: upstream)
             guard exchange.phase == .relaying, upstream === exchange.upstream else { return }
             upstream.flush()
@@ -105,6 +123,7 @@ extension DownstreamConnection {
 
     private func relay(to upstream: UpstreamConnection) {
         let limits = shard.runtime.messageLimits
+        // Up to a full output of the upstream at a time: the caller counts the turns.
         while !exchange.requestIsComplete && upstream.acceptsContent {
             if input.isEmpty && !receive() { break }
             if input.isEmpty { break }
@@ -132,6 +151,9 @@ extension DownstreamConnection {
             abort(.clientClosed)
         }
     }
+
+    /// Rounds in one go, of at most 64 kB each; then other connections have their turn.
+    private static let relayTurnsMax = 8
 
     // MARK: - Bodies for endpoints
 

@@ -1,5 +1,6 @@
 // Answers going out: the gateway's own, and the way of an upstream's response to the client.
 
+import Configuration
 import Observability
 import HTTP
 import Network
@@ -116,12 +117,14 @@ extension DownstreamConnection {
             case .bytes(let count):
                 output.consume(count)
                 if exchange.phase == .relaying { exchange.upstream?.resumeResponse() }
-            case .wouldBlock: return
+            case .wouldBlock: break
             case .ended, .failed:
                 abort(.clientClosed)
                 return
             }
         }
+        // Also when an upstream's event brought us here: a client that reads nothing has no event of its own.
+        if !output.isEmpty { shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds) }
     }
 
     /// How much of an answer may wait for a slow client.
@@ -145,6 +148,7 @@ private enum ResponseWriting {
             output.append(text: cookie)
             output.append("\r\n")
         }
+        if !cookies.isEmpty { output.append("Cache-Control: no-store\r\n") }
         if let connection {
             output.append("Connection: ")
             output.append(connection)

@@ -29,7 +29,7 @@ enum ExchangePhase: UInt8 {
 enum AwaitedReply {
     case none
     case refresh(Delivery)
-    case logout
+    case logout(clearsCookies: Bool)
     case revocation
     /// A login's answer is held back until its session is on disk.
     case sessionStart(Delivery)
@@ -64,6 +64,10 @@ final class Exchange {
     var hasResponse = false
     /// Whether the connection may serve another request afterwards.
     var isPersistent = true
+    /// The session whose token a login request carried.
+    var heldSession: SessionID?
+    /// The request's bearer token is ours, and goes no further.
+    var bearerIsOurs = false
     var wasForwarded = false
     var wasRetried = false
     /// The path in normal form, where it differs from the one that was sent.
@@ -94,6 +98,8 @@ final class Exchange {
         responseFraming = .none
         hasResponse = false
         isPersistent = true
+        heldSession = nil
+        bearerIsOurs = false
         wasForwarded = false
         wasRetried = false
         usesNormalPath = false

@@ -6,6 +6,7 @@ import Configuration
 import Observability
 import Crypto
 import HTTP
+import Network
 import Primitives
 import Sessions
 
@@ -20,8 +21,9 @@ enum ControlCall {
 /// The endpoints of the control listener.
 enum ControlEndpoint {
     static func handle(_ connection: DownstreamConnection) {
-        let segments = connection.withPath { path in
-            String(lossy: path).split(separator: "/", omittingEmptySubsequences: false).dropFirst().map(
+        // The path as it was sent: a segment may hold anything, percent-encoded, and is decoded as one.
+        let segments = connection.head.block.withBytes { bytes in
+            String(lossy: bytes.extracting(connection.head.path.offsets)).split(separator: "/", omittingEmptySubsequences: false).dropFirst().map(
                 String.init)
         }
         switch (connection.head.method, segments.count, segments.first) {
@@ -88,7 +90,7 @@ enum ControlEndpoint {
             refuse(connection, 415, "content_type", "The body must be application/json")
             return
         }
-        guard let document = try? JSONDocument(parsing: connection.exchange.collected),
+        guard let document = try? JSONDocument(parsing: connection.exchange.collected, nodesMax: 1024),
             let subject = document.root["subject"]?.string, SessionSignal.isSubject(subject)
         else {
             refuse(
@@ -96,7 +98,8 @@ enum ControlEndpoint {
             return
         }
         let claims = document.root["claims"].map { Array($0.text) } ?? Array("{}".utf8)
-        switch SessionClaims.check(claims, subject: subject) {
+        switch SessionClaims.check(
+            claims, subject: subject, tokenOverhead: connection.shard.runtime.tokenOverhead) {
         case .failure(let problem):
             refuse(connection, 400, "claims", "The claims cannot be used: \(problem.reason)")
         case .success(let checked):
@@ -179,7 +182,10 @@ enum ControlEndpoint {
         }
         let host =
             authority.hasPrefix("[") ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
-        return host == "localhost" || host == "[::1]" || host.hasPrefix("127.")
+        if host == "localhost" || host == "[::1]" { return true }
+        // A name that begins like an address is a name all the same: `127.evil.example`.
+        guard let address = SocketAddress(host: String(host), port: 0) else { return false }
+        return address.family == .v4 && address.bytes.first == 127
     }
 
     /// How many sessions one listing shows.

@@ -21,41 +21,56 @@ enum RefreshEndpoint {
             return
         }
         if let token = parameters["refresh_token"] {
-            submit(connection, token: Array(token.utf8), .body)
-        } else if let token = cookieToken(connection) {
+            submit(connection, [Array(token.utf8)], .body)
+            return
+        }
+        let candidates = cookieTokens(connection)
+        if !candidates.isEmpty {
             // The cookie comes along with every request that some page makes: only our own pages may use it.
             if !isSameOrigin(connection) { return }
-            submit(connection, token: token, .cookie)
+            submit(connection, candidates, .cookie)
         } else {
             respond(connection, OAuthError.invalidRequest("The request carries no refresh token"))
         }
     }
 
-    private static func submit(_ connection: DownstreamConnection, token: [UInt8], _ delivery: Delivery) {
+    private static func submit(
+        _ connection: DownstreamConnection, _ candidates: [[UInt8]], _ delivery: Delivery
+    ) {
         connection.awaitReply(
             .refresh(delivery),
-            .refresh(token: token, delivery: delivery, client: connection.clientDescription("")))
+            .refresh(candidates: candidates, delivery: delivery, client: connection.clientDescription("")))
     }
 
-    /// Ends the session and clears the cookies.
+    /// Ends the session. Cookies are cleared where they, or nothing, were presented, and by a page of ours: a form
+    /// on another site must not be able to log anybody out.
     static func logout(_ connection: DownstreamConnection) {
         if !Endpoint.allows([.post], "POST", connection) { return }
-        let parameters = EndpointParameters(connection)
-        if let token = parameters?["refresh_token"] {
-            connection.awaitReply(.logout, .endByToken(token: Array(token.utf8), reason: .logout))
+        if let token = EndpointParameters(connection)?["refresh_token"] {
+            connection.awaitReply(
+                .logout(clearsCookies: false), .endByToken(token: Array(token.utf8), reason: .logout))
             return
         }
-        if let token = cookieToken(connection) {
-            if !isSameOrigin(connection) { return }
-            connection.awaitReply(.logout, .endByToken(token: token, reason: .logout))
+        let credentials = Credentials.find(
+            in: connection.head, cookieNames: connection.shard.runtime.cookieNames)
+        if case .bearer = credentials {
+            guard let sid = connection.presentedSession else {
+                respond(connection, OAuthError.invalidGrant(.notGenuine, inCookieMode: false))
+                return
+            }
+            connection.awaitReply(.logout(clearsCookies: false), .end(sid, reason: .logout))
             return
         }
-        guard let (sid, isCookie) = accessSession(connection) else {
-            connection.respond(cleared(connection))
-            return
+        if !isSameOrigin(connection) { return }
+        let candidates = cookieTokens(connection)
+        let session = connection.presentedSession
+        if candidates.isEmpty && session == nil {
+            connection.respond(loggedOut(connection, clearsCookies: true))
+        } else {
+            connection.awaitReply(
+                .logout(clearsCookies: true),
+                .endByTokens(candidates: candidates, session: session, reason: .logout))
         }
-        if isCookie && !isSameOrigin(connection) { return }
-        connection.awaitReply(.logout, .end(sid, reason: .logout))
     }
 
     /// RFC 7009: a token is to be good no longer. Refresh tokens and our access tokens alike end their
@@ -96,11 +111,15 @@ enum RefreshEndpoint {
         }
     }
 
-    static func answerLogout(_ connection: DownstreamConnection, _ reply: SessionReply) {
-        if case .unavailable = reply {
-            respond(connection, OAuthError.unavailable)
-        } else {
-            connection.respond(cleared(connection))
+    static func answerLogout(_ connection: DownstreamConnection, _ reply: SessionReply, clearsCookies: Bool) {
+        switch reply {
+        case .ended: connection.respond(loggedOut(connection, clearsCookies: clearsCookies))
+        case .rejected where clearsCookies:
+            // Cookies that name no session: gone is what the page asked for.
+            connection.respond(loggedOut(connection, clearsCookies: true))
+        case .rejected(let rejection):
+            respond(connection, OAuthError.invalidGrant(rejection, inCookieMode: false))
+        case .issued, .sessions, .unavailable: respond(connection, OAuthError.unavailable)
         }
     }
 
@@ -113,11 +132,13 @@ enum RefreshEndpoint {
         }
     }
 
-    private static func cleared(_ connection: DownstreamConnection) -> LocalResponse {
+    private static func loggedOut(_ connection: DownstreamConnection, clearsCookies: Bool) -> LocalResponse {
         var response = LocalResponse.empty(204)
         response.fields += TokenDelivery.noStore
-        for cookie in TokenDelivery(connection.shard.runtime).clearing {
-            response.fields.append(("Set-Cookie", cookie))
+        if clearsCookies {
+            for cookie in TokenDelivery(connection.shard.runtime).clearing {
+                response.fields.append(("Set-Cookie", cookie))
+            }
         }
         return response
     }
@@ -133,26 +154,18 @@ enum RefreshEndpoint {
 
     // MARK: - What the request carries
 
-    private static func cookieToken(_ connection: DownstreamConnection) -> [UInt8]? {
+    /// Every refresh cookie: one of another path or domain may stand beside ours, and each is a candidate.
+    private static func cookieTokens(_ connection: DownstreamConnection) -> [[UInt8]] {
         let name = connection.shard.runtime.cookieNames.refresh
-        if connection.head.block.first(.cookie) == nil { return nil }
+        if connection.head.block.first(.cookie) == nil { return [] }
         return connection.head.block.withBytes { bytes in
-            let values = CookieFields.values(of: name, in: connection.head.block, bytes)
-            // A stale cookie of another path may stand beside ours; what has not the look of a token is not
-            // it.
-            let chosen = values.first { RefreshTokenMint.looksLikeToken(bytes.extracting($0.offsets)) }
-            return (chosen ?? values.first).map { [UInt8](copying: bytes.extracting($0.offsets)) }
+            CookieFields.values(of: name, in: connection.head.block, bytes).prefix(candidatesMax).map {
+                [UInt8](copying: bytes.extracting($0.offsets))
+            }
         }
     }
 
-    /// The session of the access token that the request carries.
-    private static func accessSession(_ connection: DownstreamConnection) -> (SessionID, isCookie: Bool)? {
-        guard let sid = connection.heldSession else { return nil }
-        let credentials = Credentials.find(
-            in: connection.head, cookieNames: connection.shard.runtime.cookieNames)
-        if case .cookies = credentials { return (sid, true) }
-        return (sid, false)
-    }
+    private static let candidatesMax = 4
 
     private static func isSameOrigin(_ connection: DownstreamConnection) -> Bool {
         if SameOrigin.isShown(by: connection.head, connection.shard.runtime.publicOrigin) { return true }

@@ -24,7 +24,8 @@ extension DownstreamConnection {
         switch awaited {
         case .none: return
         case .refresh(let delivery): RefreshEndpoint.answerRefresh(self, reply, delivery)
-        case .logout: RefreshEndpoint.answerLogout(self, reply)
+        case .logout(let clearsCookies):
+            RefreshEndpoint.answerLogout(self, reply, clearsCookies: clearsCookies)
         case .revocation: RefreshEndpoint.answerRevocation(self, reply)
         case .sessionStart(let delivery): finishLogin(reply, delivery)
         case .sessionEnd(let clearsCookies): finishSessionEnd(reply, clearsCookies: clearsCookies)
@@ -49,12 +50,12 @@ extension DownstreamConnection {
             for: head, configured: shard.runtime.configuration.refreshToken.delivery)
         let new = NewSession(
             subject: start.subject, claims: start.claims, client: clientDescription(start.label),
-            replacing: heldSession)
+            replacing: exchange.heldSession)
         awaitReply(.sessionStart(delivery), .begin(new))
     }
 
-    /// The session that this client has had so far, also when its access token has expired.
-    var heldSession: SessionID? {
+    /// The session whose access token the request carries, also when the token has expired.
+    var presentedSession: SessionID? {
         let ranges: [ByteRange]
         switch Credentials.find(in: head, cookieNames: shard.runtime.cookieNames) {
         case .bearer(let range): ranges = [range]

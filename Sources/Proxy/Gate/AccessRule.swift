@@ -9,7 +9,7 @@ import Primitives
 /// What the gate says about a request.
 enum Admission {
     /// Forward it, with the identity that was verified, if any.
-    case admitted(VerifiedToken?)
+    case admitted(VerifiedToken?, bearerIsOurs: Bool)
     case refused(GateRefusal)
 }
 
@@ -85,12 +85,15 @@ enum AccessRule {
         runtime: GatewayRuntime, now: WallTime
     ) -> Admission {
         let access = route.configuration.access
-        // Not even looked at: an anonymous route forwards no identity, whatever the request carries.
-        if access == .anonymous { return .admitted(nil) }
         let credentials = Credentials.find(in: head, cookieNames: runtime.cookieNames)
+        if access == .anonymous {
+            // An anonymous route forwards no identity, whatever the request carries; and no token of ours either.
+            if credentials == .misplacedRefreshToken { return .refused(.misplacedRefreshToken) }
+            return .admitted(nil, bearerIsOurs: isOurs(credentials, head, runtime))
+        }
         let verdict: TokenVerdict
         switch credentials {
-        case .none: return access == .required ? .refused(.noCredential) : .admitted(nil)
+        case .none: return access == .required ? .refused(.noCredential) : .admitted(nil, bearerIsOurs: false)
         case .ambiguous: return .refused(.ambiguousCredential)
         case .misplacedRefreshToken: return .refused(.misplacedRefreshToken)
         case .bearer(let range):
@@ -110,7 +113,20 @@ enum AccessRule {
         {
             return .refused(.crossOrigin)
         }
-        return judge(token, route.configuration)
+        if case .bearer = credentials { return judge(token, route.configuration, bearerIsOurs: true) }
+        return judge(token, route.configuration, bearerIsOurs: false)
+    }
+
+    /// Whether a bearer token is one that we have issued, by the look of it: good enough to withhold it.
+    private static func isOurs(
+        _ credentials: Credentials, _ head: borrowing RequestHead, _ runtime: GatewayRuntime
+    ) -> Bool {
+        guard case .bearer(let range) = credentials else { return false }
+        let count = runtime.tokenHead.count
+        if range.count < count { return false }
+        return head.block.withBytes { bytes in
+            bytes.extracting(range.start..<range.start + count).equals(runtime.tokenHead.span)
+        }
     }
 
     /// Several cookies of our name: one may be a stale one of another path or domain, so each is tried.
@@ -129,7 +145,8 @@ enum AccessRule {
         }
     }
 
-    private static func judge(_ token: VerifiedToken, _ route: RouteConfiguration) -> Admission {
+    private static func judge(_ token: VerifiedToken, _ route: RouteConfiguration, bearerIsOurs: Bool
+    ) -> Admission {
         if !route.requiredScopes.allSatisfy(token.scopes.contains) {
             return .refused(.missingScope(route.requiredScopes))
         }
@@ -138,7 +155,7 @@ enum AccessRule {
                 return .refused(.missingClaim)
             }
         }
-        return .admitted(token)
+        return .admitted(token, bearerIsOurs: bearerIsOurs)
     }
 
     /// A claim fits when it is one of the values, or an array that holds one of them.

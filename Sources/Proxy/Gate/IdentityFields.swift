@@ -19,9 +19,9 @@ enum IdentityFields {
     ///
     /// - Returns: the values of Cookie fields that had ours in them, without ours.
     static func stripCredentials(
-        _ block: inout HeaderBlock, bearerWasOurs: Bool, names: CookieNames
+        _ block: inout HeaderBlock, bearerIsOurs: Bool, names: CookieNames
     ) -> [[UInt8]] {
-        if bearerWasOurs { block.remove(FieldNameSet([.authorization])) }
+        if bearerIsOurs { block.remove(FieldNameSet([.authorization])) }
         if block.first(.cookie) == nil { return [] }
         var keptCookies: [[UInt8]] = []
         for index in block.fields.indices where block.fields[index].known == .cookie {
@@ -62,6 +62,8 @@ enum IdentityFields {
         case .string: text = claim.string ?? ""
         case .array:
             let members = claim.elements.map { $0.string ?? String(decoding: $0.text, as: UTF8.self) }
+            // A comma inside of a member would make two of it.
+            if members.contains(where: { $0.contains(",") }) { return nil }
             text = members.joined(separator: ",")
         default: text = String(decoding: claim.text, as: UTF8.self)
         }

@@ -43,6 +43,32 @@ enum PathNormalization {
         return !isEncodedTwice(scratch) && resolveSegments(&scratch) ? .rewritten : .refused
     }
 
+    /// A path as the most lenient upstream might read it: parameters (`;…`) dropped from each segment, everything
+    /// decoded. nil when that is the path itself. Where it would take another route, the request is refused:
+    /// `/admin;x` is `/admin` to a servlet container, and `/%40ops` is `/@ops` to almost everybody.
+    static func looseReading(of path: Span<UInt8>) -> [UInt8]? {
+        var isPlain = true
+        for index in 0..<path.count where path[index] == percent || path[index] == semicolon { isPlain = false }
+        if isPlain { return nil }
+        var loose: [UInt8] = []
+        var index = 0
+        var isParameter = false
+        while index < path.count {
+            var byte = path[index]
+            index += 1
+            if byte == percent, index + 1 < path.count, let high = ASCII.hexadecimalValue(path[index]),
+                let low = ASCII.hexadecimalValue(path[index + 1])
+            {
+                byte = high << 4 | low
+                index += 2
+            }
+            if byte == slash { isParameter = false }
+            if byte == semicolon { isParameter = true }
+            if !isParameter { loose.append(byte) }
+        }
+        return resolveSegments(&loose) ? loose : []
+    }
+
     /// Whether a path needs more than one look: most do not.
     private static func needsWork(_ path: Span<UInt8>) -> Bool {
         var previous: UInt8 = 0
@@ -122,4 +148,5 @@ enum PathNormalization {
     private static let slash = UInt8(ascii: "/")
     private static let backslash = UInt8(ascii: "\\")
     private static let dot = UInt8(ascii: ".")
+    private static let semicolon = UInt8(ascii: ";")
 }

@@ -85,7 +85,8 @@ extension UpstreamConnection {
 
     private func takeFinalHead(_ downstream: DownstreamConnection) {
         reader = BodyReader(head.framing)
-        let signal = SessionSignal.read(head, route: downstream.exchange.route)
+        let signal = SessionSignal.read(
+            head, route: downstream.exchange.route, tokenOverhead: pool.shard.runtime.tokenOverhead)
         Self.prepare(&head, names: pool.shard.runtime.cookieNames)
         switch signal {
         case .none: startBody(downstream, cookies: [])
@@ -121,6 +122,8 @@ extension UpstreamConnection {
 
     private func startBody(_ downstream: DownstreamConnection, cookies: [String]) {
         phase = .readingBody
+        // RFC 6749 §5.1: an answer with tokens MUST NOT be stored, whatever the upstream says of its own.
+        if !cookies.isEmpty { head.block.remove(Self.cacheControl) }
         downstream.sendHead(head, cookies: cookies)
     }
 
@@ -155,6 +158,7 @@ extension UpstreamConnection {
     private static let sessionFields = FieldNameSet([
         .sessionStart, .sessionClaims, .sessionLabel, .sessionEnd,
     ])
+    private static let cacheControl = FieldNameSet([.cacheControl])
     private static let contentLength = FieldNameSet([.contentLength])
 }
 
@@ -173,7 +177,8 @@ enum SetCookieFields {
                 }
                 while end > start, bytes[end - 1] == 0x20 || bytes[end - 1] == 0x09 { end -= 1 }
                 let name = bytes.extracting(start..<end)
-                return name.equals(names.access.span) || name.equals(names.refresh.span)
+                // A cookie without a name comes back from browsers as its bare value: `=access=x` as `access=x`.
+                return name.isEmpty || name.equals(names.access.span) || name.equals(names.refresh.span)
             }
             if isOurs { block.remove(at: index) }
         }

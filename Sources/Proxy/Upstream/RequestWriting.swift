@@ -12,12 +12,12 @@ enum RequestWriting {
         Persistence.removeHopByHop(&block)
         IdentityFields.strip(&block, runtime: runtime)
         exchange.keptCookies = IdentityFields.stripCredentials(
-            &block, bearerWasOurs: exchange.token != nil, names: runtime.cookieNames)
+            &block, bearerIsOurs: exchange.bearerIsOurs, names: runtime.cookieNames)
     }
 
     /// Writes the whole head.
     static func write(
-        _ head: borrowing RequestHead, exchange: Exchange, client: [UInt8], target: UpstreamTarget,
+        _ head: borrowing RequestHead, exchange: Exchange, client: [UInt8], scheme: [UInt8], target: UpstreamTarget,
         to output: inout ByteBuffer
     ) {
         head.block.withBytes { bytes in
@@ -40,25 +40,30 @@ enum RequestWriting {
         if let token = exchange.token, let route = exchange.route {
             IdentityFields.write(token, route: route, to: &output)
         }
-        writeForwarded(head, client, target, to: &output)
+        writeForwarded(head, client, scheme, target, to: &output)
         output.append(head.framing == .chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n")
     }
 
     /// Who asked, and how: what the upstream can no longer see from its own connection.
     private static func writeForwarded(
-        _ head: borrowing RequestHead, _ client: [UInt8], _ target: UpstreamTarget,
+        _ head: borrowing RequestHead, _ client: [UInt8], _ scheme: [UInt8], _ target: UpstreamTarget,
         to output: inout ByteBuffer
     ) {
         output.append("X-Forwarded-For: ")
         output.append(client)
-        output.append("\r\nX-Forwarded-Proto: http\r\n")
-        if head.authority.isEmpty {
+        output.append("\r\nX-Forwarded-Proto: ")
+        output.append(scheme)
+        if head.block.first(.host) == nil {
             // RFC 9112 §3.2: every HTTP/1.1 request has a Host.
-            output.append("Host: ")
-            output.append(target.authority)
-            output.append("\r\n")
-            return
+            output.append("\r\nHost: ")
+            if head.authority.isEmpty {
+                output.append(target.authority)
+            } else {
+                head.block.withBytes { bytes in output.append(bytes, head.authority) }
+            }
         }
+        output.append("\r\n")
+        if head.authority.isEmpty { return }
         output.append("X-Forwarded-Host: ")
         head.block.withBytes { bytes in output.append(bytes, head.authority) }
         output.append("\r\n")

@@ -28,11 +28,17 @@ enum SessionSignal {
         case session, subject, others, access
     }
 
-    static func read(_ head: borrowing ResponseHead, route: Route?) -> SessionSignal {
+    /// - Parameter tokenOverhead: bytes that issuer and audience take in each token.
+    static func read(_ head: borrowing ResponseHead, route: Route?, tokenOverhead: Int) -> SessionSignal {
         guard let route = route?.configuration else { return .none }
         // 2xx, or the redirect after a form login; a refused login begins nothing.
         guard (200..<400).contains(head.status) else { return .none }
-        if route.isLogin && head.block.first(.sessionStart) != nil { return start(head) }
+        if route.isLogin && head.block.first(.sessionStart) != nil {
+            if route.isSessionControl && head.block.first(.sessionEnd) != nil {
+                return .malformed("one answer both starts and ends a session")
+            }
+            return start(head, tokenOverhead)
+        }
         if route.isSessionControl, head.block.first(.sessionEnd) != nil {
             guard head.block.count(of: .sessionEnd) == 1, let text = head.block.text(.sessionEnd),
                 let scope = SessionEndScope(rawValue: text)
@@ -42,7 +48,7 @@ enum SessionSignal {
         return .none
     }
 
-    private static func start(_ head: borrowing ResponseHead) -> SessionSignal {
+    private static func start(_ head: borrowing ResponseHead, _ tokenOverhead: Int) -> SessionSignal {
         guard head.block.count(of: .sessionStart) == 1, head.block.count(of: .sessionClaims) <= 1 else {
             return .malformed("Session-Start or Session-Claims occurs more than once")
         }
@@ -50,7 +56,7 @@ enum SessionSignal {
             return .malformed("Session-Start is not a name of 1 to 255 bytes")
         }
         let text = head.block.text(.sessionClaims) ?? "{}"
-        switch SessionClaims.check(Array(text.utf8), subject: subject) {
+        switch SessionClaims.check(Array(text.utf8), subject: subject, tokenOverhead: tokenOverhead) {
         case .failure(let problem): return .malformed("Session-Claims: \(problem.reason)")
         case .success(let claims):
             let label = head.block.text(.sessionLabel) ?? ""
@@ -60,9 +66,8 @@ enum SessionSignal {
 
     /// A subject goes into upstream header fields and rows: no control characters, no blanks at its ends.
     static func isSubject(_ text: String) -> Bool {
-        let bytes = text.utf8
-        return !bytes.isEmpty && bytes.count <= 255 && bytes.first != 0x20 && bytes.last != 0x20
-            && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F } && !text.contains("\u{FFFD}")
+        // U+FFFD stands for bytes that were not UTF-8.
+        HeaderText.isFit(text) && !text.unicodeScalars.contains("\u{FFFD}")
     }
 }
 
@@ -76,19 +81,25 @@ enum SessionClaims {
     ///
     /// A token must fit into a cookie of 4,096 bytes, also when this login's tokens travel otherwise: too
     /// much is refused here, loudly, and not by the browser, silently.
-    static func check(_ text: [UInt8], subject: String) -> Result<[UInt8], Problem> {
+    static func check(
+        _ text: [UInt8], subject: String, tokenOverhead: Int
+    ) -> Result<[UInt8], Problem> {
         guard let document = try? JSONDocument(parsing: text) else {
             return .failure(Problem(reason: "not a JSON object without repeated names"))
         }
         guard let claims = try? AccessTokenClaims.validateSessionClaims(document) else {
             return .failure(Problem(reason: "not an object, or it holds a name that belongs to the gateway"))
         }
-        if claims.count + subject.utf8.count > bytesMax {
-            return .failure(Problem(reason: "\(claims.count) bytes do not fit into a cookie; \(bytesMax) do"))
+        var name = JSONWriter()
+        name.string(nil, subject)
+        let room = bytesMax - tokenOverhead - name.bytes.count
+        if claims.count > room {
+            return .failure(Problem(reason: "\(claims.count) bytes do not fit into a cookie; \(max(0, room)) do"))
         }
         return .success(claims)
     }
 
-    /// Leaves room in 4,096 bytes for the name, header, our own claims and signature, all in base64url.
-    private static let bytesMax = 2_400
+    /// Issuer, audience, subject and the session's claims together. With 250 bytes for our other claims they make
+    /// a payload of 2,850 bytes; in base64url, with header, signature and the cookie's name, that is 4,030.
+    private static let bytesMax = 2_600
 }

@@ -67,7 +67,7 @@ final class UpstreamConnection: EventTarget {
         shard.buffers.supply(&output)
         RequestWriting.write(
             downstream.head, exchange: downstream.exchange, client: downstream.clientText,
-            target: pool.target,
+            scheme: shard.runtime.scheme, target: pool.target,
             to: &output)
         if !isEstablished {
             shard.loop.setDeadline(self, milliseconds: pool.target.configuration.connectTimeoutMilliseconds)
@@ -166,10 +166,16 @@ final class UpstreamConnection: EventTarget {
         if isReceiving { return }
         isReceiving = true
         var goesOn: Bool
+        var turns = 0
         repeat {
             relayResponse()
             let waited = isBlocked
             downstream?.flush()
+            turns += 1
+            if turns > Self.turnsMax && !isBlocked && transport.mayReceive {
+                shard.loop.callAgain(self)
+                break
+            }
             goesOn = !isBlocked && (waited || fill())
         } while goesOn
         isReceiving = false
@@ -230,7 +236,7 @@ final class UpstreamConnection: EventTarget {
         guard let downstream else { return }
         let isClean =
             head.isPersistent && downstream.exchange.requestIsComplete && output.isEmpty && input.isEmpty
-            && reader.isComplete && head.framing != .untilClose
+            && reader.isComplete && head.framing != .untilClose && !transport.mayReceive
         self.downstream = nil
         phase = .idle
         isReused = true
@@ -282,4 +288,7 @@ final class UpstreamConnection: EventTarget {
     }
 
     private static let outputBytesMax = 64 * 1024
+    /// Reads in one go: 256 kB. Where proxy and peers are as fast as each other, a transfer would never pause for
+    /// the other connections of the shard.
+    private static let turnsMax = 16
 }
