@@ -5,7 +5,6 @@
 import Dispatch
 import Network
 import Primitives
-import Synchronization
 import Testing
 
 @Suite struct EventLoopTests {
@@ -27,10 +26,9 @@ import Testing
         let clients = try (0..<50).map {
             try shard.connect(sending: [UInt8](repeating: UInt8($0), count: 100))
         }
-        for (index, client) in clients.enumerated() {
-            #expect(client.finished.wait(timeout: Shard.patience) == .success)
-            #expect(shard.onQueue { client.received } == [UInt8](repeating: UInt8(index), count: 100))
-        }
+        for client in clients { #expect(client.finished.wait(timeout: Shard.patience) == .success) }
+        let received = shard.onQueue { clients.map(\.received) }
+        #expect(received == clients.indices.map { [UInt8](repeating: UInt8($0), count: 100) })
     }
 
     @Test(
