@@ -1,5 +1,5 @@
-// Random edits of good messages, each from a seed that a failure names. Nothing crashes, no cut changes a verdict, and
-// what is accepted leaves the gateway as a message that reads the same again.
+// Random edits of good messages, each from a seed that a failure names. Nothing crashes, no cut changes a
+// verdict, and what is accepted leaves the gateway as a message that reads the same again.
 
 import Foundation
 import HTTP
@@ -71,8 +71,9 @@ import Testing
 
     // MARK: - Judging
 
-    /// Byte by byte and in two pieces, a message is accepted as the same head or refused as well. A message with two
-    /// faults may be refused for either, and one without an end may be refused or still be waited for.
+    /// Byte by byte and in two pieces, a message is accepted as the same head or refused as well. A message
+    /// with two faults may be refused for either, and one without an end may be refused or still be waited
+    /// for.
     private func agree(
         _ whole: Reading<ReadHead>, _ message: [UInt8], _ round: String,
         _ read: ([ArraySlice<UInt8>]) -> Reading<ReadHead>

@@ -1,5 +1,6 @@
-// The vectors in `Fixtures`: each message is fed in every way, must come to the same outcome each time, and to the
-// one that its file expects. A refused message names its nearest accepted neighbour, which is held to that.
+// The vectors in `Fixtures`: each message is fed in every way, must come to the same outcome each time, and
+// to the one that its file expects. A refused message names its nearest accepted neighbour, which is held to
+// that.
 
 import Foundation
 import HTTP

@@ -1,4 +1,5 @@
-// One loop with real loopback sockets: accepting, echoing, deadlines, stale handles, messages from other queues.
+// One loop with real loopback sockets: accepting, echoing, deadlines, stale handles, messages from other
+// queues.
 //
 // Nothing sleeps: the test waits for a semaphore that the loop signals, and gives up after a generous time.
 

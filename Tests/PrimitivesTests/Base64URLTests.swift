@@ -1,4 +1,5 @@
-// base64url: one value has one spelling, so that no token can be written in two ways. Session ids are spelled with it.
+// base64url: one value has one spelling, so that no token can be written in two ways. Session ids are spelled
+// with it.
 
 import Foundation
 import Primitives

@@ -1,4 +1,5 @@
-// The block behind every socket: growth, compaction, consumption, and the pool that takes emptied blocks back.
+// The block behind every socket: growth, compaction, consumption, and the pool that takes emptied blocks
+// back.
 
 import Primitives
 import Support

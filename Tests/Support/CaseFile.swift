@@ -7,9 +7,9 @@
 //     GET / HTTP/1.1\n
 //     Host: a\r\n
 //
-// Header lines up to the first empty line, then the message. Line ends of the file are no part of the message: it has
-// those that are spelled `\r` and `\n`; with `\t`, `\0`, `\\` and `\xNN` for any byte. `\{61*300}` stands for 300
-// bytes 0x61.
+// Header lines up to the first empty line, then the message. Line ends of the file are no part of the
+// message: it has those that are spelled `\r` and `\n`; with `\t`, `\0`, `\\` and `\xNN` for any byte.
+// `\{61*300}` stands for 300 bytes 0x61.
 
 package import Foundation
 

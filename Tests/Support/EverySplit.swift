@@ -1,8 +1,9 @@
-// Feeds a message in every way in which a network can cut it: whole, in two pieces at each boundary, byte by byte.
-// Where the bytes were cut must not matter to anyone, so all of these have to come to the same outcome.
+// Feeds a message in every way in which a network can cut it: whole, in two pieces at each boundary, byte by
+// byte. Where the bytes were cut must not matter to anyone, so all of these have to come to the same outcome.
 //
-// Heads go the way of a connection: the parser tries first, and when it needs more, `HeadScanner` looks for the end
-// before the parser is asked again. That makes two readers of one message, and this is where they are compared.
+// Heads go the way of a connection: the parser tries first, and when it needs more, `HeadScanner` looks for
+// the end before the parser is asked again. That makes two readers of one message, and this is where they are
+// compared.
 
 package import HTTP
 import Primitives

@@ -28,7 +28,8 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
         (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }
     }
 
-    /// `original` with one to four edits: a byte changed, inserted, dropped or doubled, a stretch cut or repeated.
+    /// `original` with one to four edits: a byte changed, inserted, dropped or doubled, a stretch cut or
+    /// repeated.
     ///
     /// - Parameter spice: the bytes that break grammars, from which half of the insertions are taken.
     package mutating func mutated(_ original: [UInt8], spice: [UInt8]) -> [UInt8] {
