@@ -1,18 +1,19 @@
-// A shard's turn: Dispatch calls it when the epoll set has something; it drains readiness in batches, looks at the
-// mailbox and at due timers in between, lingers a moment for more, and gives the queue back.
+// A shard's turn: Dispatch calls it when the epoll set has something; it drains readiness in batches, looks
+// at the mailbox and at due timers in between, lingers a moment for more, and gives the queue back.
 //
 // Owned by: one shard's serial queue. Everything here is born on it and dies on it; only `Wakeup` is shared.
 //
-// Why it lingers (ARCHITECTURE 1): returning to Dispatch after each batch costs 14.5 µs per proxied request, lingering
-// in `epoll_wait` 12.7 µs, and a client that answers at once finds the shard awake (p50 32 instead of 64 µs). The
-// linger is longer than the kernel's tick: a shorter one would be the machine's next timer, and setting that up costs
-// a trip to the hypervisor for each wait (48 against 31 µs of system time per request at one connection).
+// Why it lingers (ARCHITECTURE 1): returning to Dispatch after each batch costs 14.5 µs per proxied request,
+// lingering in `epoll_wait` 12.7 µs, and a client that answers at once finds the shard awake (p50 32 instead
+// of 64 µs). The linger is longer than the kernel's tick: a shorter one would be the machine's next timer,
+// and setting that up costs a trip to the hypervisor for each wait (48 against 31 µs of system time per
+// request at one connection).
 
 package import Dispatch
 package import Primitives
 
-/// What an event loop calls back: a connection, one class per role. A class and not a protocol, because it is called
-/// for every event and a vtable is the cheapest dispatch there is.
+/// What an event loop calls back: a connection, one class per role. A class and not a protocol, because it is
+/// called for every event and a vtable is the cheapest dispatch there is.
 open class EventTarget {
     fileprivate var handle = SlotMap<EventTarget>.Handle(raw: 0)
     fileprivate var rawDescriptor: Int32 = -1

@@ -1,5 +1,5 @@
-// The few files that the gateway reads and writes: configuration, keys, logs. Whole files and appends; SQLite looks
-// after its own.
+// The few files that the gateway reads and writes: configuration, keys, logs. Whole files and appends; SQLite
+// looks after its own.
 
 import Glibc
 import Primitives
@@ -20,8 +20,8 @@ package enum Files {
         return buffer.withReadable { [UInt8](copying: $0) }
     }
 
-    /// Replaces a file in one step, on disk when this returns: a crash leaves the old one or the new one. Only its
-    /// owner can read it.
+    /// Replaces a file in one step, on disk when this returns: a crash leaves the old one or the new one.
+    /// Only its owner can read it.
     package static func replace(_ path: String, with bytes: [UInt8]) throws(SystemError) {
         let temporary = path + ".new"
         do {

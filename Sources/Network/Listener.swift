@@ -1,7 +1,7 @@
 // A listening socket. Owned by: the main queue, on which a DispatchSource tells that connections wait.
 //
-// When descriptors run out, accepting pauses for a moment and the listener lives on: clients wait in the kernel's
-// queue instead of being turned away.
+// When descriptors run out, accepting pauses for a moment and the listener lives on: clients wait in the
+// kernel's queue instead of being turned away.
 
 package import Dispatch
 import Glibc

@@ -1,8 +1,8 @@
-// The one Sendable door into a shard: a locked list, and a wake-up that costs a system call only when the shard has
-// not been woken already.
+// The one Sendable door into a shard: a locked list, and a wake-up that costs a system call only when the
+// shard has not been woken already.
 //
-// The wake-up is an event descriptor in the shard's own epoll set, not a second DispatchSource: it is seen at once
-// also while the shard lingers in `epoll_wait`, when a source on its busy queue would have to wait.
+// The wake-up is an event descriptor in the shard's own epoll set, not a second DispatchSource: it is seen at
+// once also while the shard lingers in `epoll_wait`, when a source on its busy queue would have to wait.
 
 import Synchronization
 

@@ -1,6 +1,6 @@
-// The epoll set of one shard. Its own descriptor is watched by a single DispatchSource, so Dispatch decides when the
-// shard runs and epoll tells it everything that is ready at once (ARCHITECTURE 1: one source per socket costs twice
-// as much).
+// The epoll set of one shard. Its own descriptor is watched by a single DispatchSource, so Dispatch decides
+// when the shard runs and epoll tells it everything that is ready at once (ARCHITECTURE 1: one source per
+// socket costs twice as much).
 //
 // Owned by: one shard. One of the few files that may be unsafe: the event buffer is C's.
 
@@ -40,16 +40,18 @@ final class Poller {
 
     deinit { unsafe events.deallocate() }
 
-    /// Watches a connection for everything, edge-triggered: a change is told once, and whoever is told remembers it
-    /// until a call comes up short. Level-triggered, the kernel looks at each connection twice per event and each
-    /// pause of a direction costs a system call.
+    /// Watches a connection for everything, edge-triggered: a change is told once, and whoever is told
+    /// remembers it until a call comes up short. Level-triggered, the kernel looks at each connection twice
+    /// per event and each pause of a direction costs a system call.
     func add(connection: Int32, data: UInt64) throws(SystemError) {
         let events = Readiness([.readable, .writable, .ending]).rawValue | EPOLLET.rawValue
         try add(connection, events, data)
     }
 
     /// Watches a wake-up, until it is acknowledged.
-    func add(wakeup: Int32, data: UInt64) throws(SystemError) { try add(wakeup, Readiness.readable.rawValue, data) }
+    func add(wakeup: Int32, data: UInt64) throws(SystemError) {
+        try add(wakeup, Readiness.readable.rawValue, data)
+    }
 
     private func add(_ target: Int32, _ events: UInt32, _ data: UInt64) throws(SystemError) {
         let result = gateway_epoll_control(descriptor.raw, EPOLL_CTL_ADD, target, events, data)

@@ -1,5 +1,6 @@
-// Every system call of the gateway, and the one policy for errno: EINTR is repeated here, EAGAIN is a value, and what
-// remains is either handed up as a `SystemError` or, where only our own mistake can cause it (EBADF, EFAULT), crashes.
+// Every system call of the gateway, and the one policy for errno: EINTR is repeated here, EAGAIN is a value,
+// and what remains is either handed up as a `SystemError` or, where only our own mistake can cause it (EBADF,
+// EFAULT), crashes.
 //
 // One of the few files that may be unsafe; no pointer leaves it.
 
@@ -112,7 +113,8 @@ package enum Syscalls {
 
     // MARK: - Files
 
-    static func open(_ path: String, flags: Int32, mode: mode_t = 0o600) throws(SystemError) -> FileDescriptor {
+    static func open(_ path: String, flags: Int32, mode: mode_t = 0o600) throws(SystemError) -> FileDescriptor
+    {
         let result = unsafe path.withCString { name in
             repeated {
                 let descriptor = unsafe Glibc.open(name, flags | O_CLOEXEC, mode)

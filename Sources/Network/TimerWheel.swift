@@ -1,7 +1,8 @@
-// Deadlines of thousands of connections at the price of none: a wheel of coarse slots, visited as time passes.
+// Deadlines of thousands of connections at the price of none: a wheel of coarse slots, visited as time
+// passes.
 //
-// Lazy: a target's deadline is a stored instant, and moving it later touches nothing here. Only when its slot comes
-// round is it looked at, and put further round if it is not due. Owned by: one shard.
+// Lazy: a target's deadline is a stored instant, and moving it later touches nothing here. Only when its slot
+// comes round is it looked at, and put further round if it is not due. Owned by: one shard.
 
 import Primitives
 
@@ -21,7 +22,8 @@ struct TimerWheel {
 
     var isEmpty: Bool { count == 0 }
 
-    /// The slot time that a deadline falls due in; never in the past, and never further than the wheel is round.
+    /// The slot time that a deadline falls due in; never in the past, and never further than the wheel is
+    /// round.
     func dueTick(_ deadline: MonotonicInstant) -> Int64 {
         if deadline == .never { return .max }
         // Rounded up: late by up to a tick, never early.

@@ -1,10 +1,10 @@
-// The bytes of one connection. Plain TCP for now; TLS is to be the second case behind the same verbs, so nobody above
-// this file asks which of the two it is.
+// The bytes of one connection. Plain TCP for now; TLS is to be the second case behind the same verbs, so
+// nobody above this file asks which of the two it is.
 
 package import Primitives
 
-/// One connection's byte stream, and whether a call on it can get anywhere: readiness is told once, so it is kept here
-/// until a call comes up short.
+/// One connection's byte stream, and whether a call on it can get anywhere: readiness is told once, so it is
+/// kept here until a call comes up short.
 package struct Transport: ~Copyable {
     let descriptor: FileDescriptor
     /// Whether receiving may find something.

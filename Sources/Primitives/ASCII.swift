@@ -1,4 +1,5 @@
-// Character classes of the HTTP grammar (RFC 9110 §5.6.2, RFC 3986 §2) and comparisons that ignore ASCII case.
+// Character classes of the HTTP grammar (RFC 9110 §5.6.2, RFC 3986 §2) and comparisons that ignore ASCII
+// case.
 //
 // Each class is two 64-bit masks over the first 128 code points: a test is a shift and needs no memory.
 
@@ -34,8 +35,8 @@ public enum ASCII {
     private static let digits = "0123456789"
     private static let letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-    /// RFC 9110 §5.6.2: `tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" /
-    /// "~" / DIGIT / ALPHA`.
+    /// RFC 9110 §5.6.2: `tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`"
+    /// / "|" / "~" / DIGIT / ALPHA`.
     public static let token = Class("!#$%&'*+-.^_`|~" + digits + letters)
 
     /// RFC 3986 §2.3: `unreserved = ALPHA / DIGIT / "-" / "." / "_" / "~"`.
@@ -44,11 +45,12 @@ public enum ASCII {
     /// RFC 3986 §3.3: what stands in a path as it is: `pchar` without percent-encoding, and the slash.
     public static let path = Class("/-._~!$&'()*+,;=:@" + digits + letters)
 
-    /// RFC 3986 §3.4: what stands in a query as it is. Browsers send `[ ] | ^ { } \` "` there too, and upstreams
-    /// live on them: they are no delimiter of HTTP and pass.
+    /// RFC 3986 §3.4: what stands in a query as it is. Browsers send `[ ] | ^ { } \` "` there too, and
+    /// upstreams live on them: they are no delimiter of HTTP and pass.
     public static let query = Class("/?-._~!$&'()*+,;=:@%[]|^{}\\`\"<>" + digits + letters)
 
-    /// RFC 3986 §3.2.2: what a host (a name, an IPv4 address or a bracketed IPv6 address) and its port are made of.
+    /// RFC 3986 §3.2.2: what a host (a name, an IPv4 address or a bracketed IPv6 address) and its port are
+    /// made of.
     public static let authority = Class("-._~!$&'()*+,;=:%[]" + digits + letters)
 
     /// `byte` with an upper-case letter made lower-case.

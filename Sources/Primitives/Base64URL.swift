@@ -1,5 +1,5 @@
-// base64url (RFC 4648 §5) as JOSE wants it (RFC 7515 §2): no padding, no white space, and canonical: the unused bits
-// of the last character are zero, so that one value has exactly one spelling.
+// base64url (RFC 4648 §5) as JOSE wants it (RFC 7515 §2): no padding, no white space, and canonical: the
+// unused bits of the last character are zero, so that one value has exactly one spelling.
 
 /// Strict base64url.
 public enum Base64URL {
@@ -20,7 +20,8 @@ public enum Base64URL {
                 output.append(UInt8(truncatingIfNeeded: accumulated >> UInt32(bits)))
             }
         }
-        // RFC 4648 §3.5: "decoders MAY choose to reject an encoding if the pad bits have not been set to zero".
+        // RFC 4648 §3.5: "decoders MAY choose to reject an encoding if the pad bits have not been set to
+        // zero".
         let unused = accumulated & ((1 << UInt32(bits)) - 1)
         return unused == 0 ? output : nil
     }

@@ -1,7 +1,7 @@
 // A block of bytes with a readable and a writable region: what a socket is read into and written from.
 //
-// Owns its memory alone (it cannot be copied) and gives it back in `deinit`, or to a `ByteBufferPool` when its
-// connection falls idle. Bytes are lent as a `Span` for the length of a closure and never escape.
+// Owns its memory alone (it cannot be copied) and gives it back in `deinit`, or to a `ByteBufferPool` when
+// its connection falls idle. Bytes are lent as a `Span` for the length of a closure and never escape.
 //
 //     0 <= start <= end <= capacity       readable = [start, end)       writable = [end, capacity)
 //
@@ -163,12 +163,13 @@ public struct ByteBuffer: ~Copyable {
     @inlinable
     public var fillCount: Int { end == capacity ? freeCount : capacity - end }
 
-    /// Offers the writable region to a system call, which answers how many bytes it wrote there (or a negative
-    /// error, which is passed on and changes nothing).
+    /// Offers the writable region to a system call, which answers how many bytes it wrote there (or a
+    /// negative error, which is passed on and changes nothing).
     @inlinable
     public mutating func fill(_ body: (inout MutableSpan<UInt8>) -> Int) -> Int {
         if end == capacity { compact() }
-        let room = unsafe UnsafeMutableRawBufferPointer(start: base.map { unsafe $0 + end }, count: capacity - end)
+        let room = unsafe UnsafeMutableRawBufferPointer(
+            start: base.map { unsafe $0 + end }, count: capacity - end)
         var span = unsafe MutableSpan<UInt8>(_unsafeBytes: room)
         let written = body(&span)
         precondition(written <= capacity - end, "a system call wrote past the room it was given")
@@ -224,7 +225,8 @@ extension Span where Element == UInt8 {
         if count == 0 { return true }
         return unsafe withUnsafeBytes { left in
             unsafe other.withUnsafeBytes { right in
-                unsafe memcmp(left.baseAddress.unsafelyUnwrapped, right.baseAddress.unsafelyUnwrapped, left.count) == 0
+                unsafe memcmp(
+                    left.baseAddress.unsafelyUnwrapped, right.baseAddress.unsafelyUnwrapped, left.count) == 0
             }
         }
     }
@@ -239,7 +241,8 @@ extension Span where Element == UInt8 {
         }
     }
 
-    /// Whether these are the bytes of `text`, which is in lower case, when the case of ASCII letters is ignored.
+    /// Whether these are the bytes of `text`, which is in lower case, when the case of ASCII letters is
+    /// ignored.
     @inlinable
     public func equalsIgnoringCase(_ text: StaticString) -> Bool {
         let length = text.utf8CodeUnitCount
@@ -249,9 +252,9 @@ extension Span where Element == UInt8 {
         return true
     }
 
-    /// The offset of the first byte from `start` on that is no field content (RFC 9110 §5.5: VCHAR, obs-text and SP
-    /// are; HTAB is left to the caller); `count` when there is none. Sixteen bytes at a time: 40 against 230 ns for
-    /// the value of a common Authorization field.
+    /// The offset of the first byte from `start` on that is no field content (RFC 9110 §5.5: VCHAR, obs-text
+    /// and SP are; HTAB is left to the caller); `count` when there is none. Sixteen bytes at a time: 40
+    /// against 230 ns for the value of a common Authorization field.
     public func firstControl(from start: Int) -> Int {
         var index = start
         unsafe withUnsafeBytes { bytes in

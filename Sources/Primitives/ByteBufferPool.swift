@@ -1,5 +1,5 @@
-// A shard's free list of fixed-size blocks. A connection takes one when bytes arrive and gives it back when it falls
-// idle, so that ten thousand idle connections hold no buffers.
+// A shard's free list of fixed-size blocks. A connection takes one when bytes arrive and gives it back when
+// it falls idle, so that ten thousand idle connections hold no buffers.
 //
 // Owned by: one shard. The ceiling bounds what a past burst keeps of the process' memory.
 

@@ -1,6 +1,7 @@
 // What every parser returns instead of bytes: where they stand in the buffer that was parsed.
 
-/// A half-open range of byte offsets, in 32 bits each: a message head is far smaller than 4 GiB by its limits.
+/// A half-open range of byte offsets, in 32 bits each: a message head is far smaller than 4 GiB by its
+/// limits.
 @frozen
 public struct ByteRange: Sendable, Equatable {
     /// The offset of the first byte.

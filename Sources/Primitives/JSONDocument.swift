@@ -1,8 +1,8 @@
 // JSON (RFC 8259) as the gateway believes it: claims, token headers, request bodies.
 //
-// One forward pass over bounded depth and size checks the whole text and leaves a flat list of nodes; nothing is
-// decoded before it is asked for. Stricter than most: a repeated member name is an error (RFC 7515 §4, RFC 7519 §4),
-// text must be UTF-8, and nothing may follow the value.
+// One forward pass over bounded depth and size checks the whole text and leaves a flat list of nodes; nothing
+// is decoded before it is asked for. Stricter than most: a repeated member name is an error (RFC 7515 §4, RFC
+// 7519 §4), text must be UTF-8, and nothing may follow the value.
 
 /// A checked JSON text with random access to its values.
 public struct JSONDocument: Sendable {
@@ -61,8 +61,8 @@ public struct JSONValue: Sendable {
         kind == .string ? document.bytes[(node.range.start - 1)...node.range.end] : raw
     }
 
-    /// A member of an object; nil when there is none, or this is no object. Names are compared as code points (RFC
-    /// 8259 §8.3): `String` would also take what is canonically equivalent.
+    /// A member of an object; nil when there is none, or this is no object. Names are compared as code points
+    /// (RFC 8259 §8.3): `String` would also take what is canonically equivalent.
     public subscript(_ name: String) -> JSONValue? {
         members.first { $0.name.utf8.elementsEqual(name.utf8) }?.value
     }
@@ -105,8 +105,8 @@ public struct JSONValue: Sendable {
         return Int64(String(decoding: raw, as: UTF8.self))
     }
 
-    /// A number's value rounded towards zero; nil for anything else and for what does not fit in 64 bits. RFC 7519
-    /// §2 lets a NumericDate have a fraction.
+    /// A number's value rounded towards zero; nil for anything else and for what does not fit in 64 bits. RFC
+    /// 7519 §2 lets a NumericDate have a fraction.
     public var wholeNumber: Int64? {
         if let integer { return integer }
         guard kind == .number, let value = Double(String(decoding: raw, as: UTF8.self)) else { return nil }

@@ -47,7 +47,9 @@ struct JSONScanner {
                 }
                 try scanString(bytes)
                 // Linear in the members: only a name whose hash was there before is compared with the others.
-                if !seen.insert(nameHash(name, bytes)).inserted { try refuseDuplicate(of: name, in: node, bytes) }
+                if !seen.insert(nameHash(name, bytes)).inserted {
+                    try refuseDuplicate(of: name, in: node, bytes)
+                }
                 skipWhitespace(bytes)
                 if !accept(UInt8(ascii: ":"), bytes) { throw .malformed(at: position) }
                 skipWhitespace(bytes)
@@ -95,7 +97,8 @@ struct JSONScanner {
         }
         nodes.append(
             JSONNode(
-                kind: .string, hasEscapes: hasEscapes, range: ByteRange(start, position), next: nodes.count + 1))
+                kind: .string, hasEscapes: hasEscapes, range: ByteRange(start, position),
+                next: nodes.count + 1))
         position += 1
     }
 
@@ -173,7 +176,8 @@ struct JSONScanner {
             try scanDigits(bytes)
         }
         nodes.append(
-            JSONNode(kind: .number, hasEscapes: false, range: ByteRange(start, position), next: nodes.count + 1))
+            JSONNode(
+                kind: .number, hasEscapes: false, range: ByteRange(start, position), next: nodes.count + 1))
     }
 
     private mutating func scanDigits(_ bytes: Span<UInt8>) throws(JSONError) {
@@ -186,7 +190,9 @@ struct JSONScanner {
         _ bytes: Span<UInt8>, _ word: StaticString, _ kind: JSONValue.Kind
     ) throws(JSONError) {
         let start = position
-        for expected in word.description.utf8 where !accept(expected, bytes) { throw .malformed(at: position) }
+        for expected in word.description.utf8 where !accept(expected, bytes) {
+            throw .malformed(at: position)
+        }
         nodes.append(
             JSONNode(kind: kind, hasEscapes: false, range: ByteRange(start, position), next: nodes.count + 1))
     }
@@ -219,7 +225,8 @@ struct JSONScanner {
         return hasher.finalize()
     }
 
-    /// The bytes of a string with its escapes resolved. Bytes, because two texts that differ can be equal as `String`.
+    /// The bytes of a string with its escapes resolved. Bytes, because two texts that differ can be equal as
+    /// `String`.
     private func meaning(_ node: JSONNode, _ bytes: Span<UInt8>) -> [UInt8] {
         let raw = [UInt8](copying: bytes.extracting(node.range.offsets))
         return JSONEscapes.resolve(raw[...]).map { Array($0.utf8) } ?? raw

@@ -1,5 +1,5 @@
-// Writes JSON by appending: responses, claims, log lines. The caller says what opens and closes; commas and escapes
-// are done here, so no value that came from outside can break out of its string.
+// Writes JSON by appending: responses, claims, log lines. The caller says what opens and closes; commas and
+// escapes are done here, so no value that came from outside can break out of its string.
 
 /// An append-only writer of one JSON text.
 public struct JSONWriter: Sendable {

@@ -1,5 +1,5 @@
-// The name of a session: 128 random bits. It stands in tokens (`sid`), rows, logs and the control API, and is no
-// secret by itself: nothing is granted for knowing it.
+// The name of a session: 128 random bits. It stands in tokens (`sid`), rows, logs and the control API, and is
+// no secret by itself: nothing is granted for knowing it.
 
 /// A session's id; its text is the 22 characters of base64url.
 public struct SessionID: Sendable, Hashable {

@@ -1,5 +1,6 @@
-// Handles to objects that come and go: an index into a table plus a generation that changes each time the slot is
-// freed, so that an event or a reply meant for an old connection cannot reach the one that took its place.
+// Handles to objects that come and go: an index into a table plus a generation that changes each time the
+// slot is freed, so that an event or a reply meant for an old connection cannot reach the one that took its
+// place.
 
 /// A table of values behind handles that go stale when their value is removed.
 @frozen

@@ -1,22 +1,25 @@
 // Where a body ends: RFC 9112 §6, the page on which request smuggling is decided.
 //
-// The gateway forwards a message only with framing that it has written itself, from a length it has understood. What
-// two readers could understand differently is refused, also where the RFC would allow a guess.
+// The gateway forwards a message only with framing that it has written itself, from a length it has
+// understood. What two readers could understand differently is refused, also where the RFC would allow a
+// guess.
 
 import Primitives
 
 /// The framing rules for both directions.
 enum FramingRules {
     /// RFC 9112 §6.3 for requests: no length and no coding means no body.
-    static func request(_ bytes: Span<UInt8>, _ head: borrowing RequestHead) throws(ProtocolViolation) -> BodyFraming {
+    static func request(_ bytes: Span<UInt8>, _ head: borrowing RequestHead) throws(ProtocolViolation)
+        -> BodyFraming
+    {
         let coding = try transferCoding(bytes, head.block)
         let length = try contentLength(bytes, head.block)
         if coding {
-            // §6.3 rule 3: "If a message is received with both a Transfer-Encoding and a Content-Length header
-            // field ... ought to be handled as an error".
+            // §6.3 rule 3: "If a message is received with both a Transfer-Encoding and a Content-Length
+            // header field ... ought to be handled as an error".
             if length != nil { throw .lengthAndCoding }
-            // §6.1: "A server or client that receives an HTTP/1.0 message containing a Transfer-Encoding header
-            // field MUST treat the message as if the framing is faulty".
+            // §6.1: "A server or client that receives an HTTP/1.0 message containing a Transfer-Encoding
+            // header field MUST treat the message as if the framing is faulty".
             if head.version == .http10 { throw .codingInHTTP10 }
             return .chunked
         }
@@ -39,8 +42,8 @@ enum FramingRules {
         return .length(length)
     }
 
-    /// Whether the message is chunked. Exactly one field line with the one coding that every recipient knows; a list
-    /// (`gzip, chunked`), a repetition or an unknown word is refused (§6.1, §7).
+    /// Whether the message is chunked. Exactly one field line with the one coding that every recipient knows;
+    /// a list (`gzip, chunked`), a repetition or an unknown word is refused (§6.1, §7).
     private static func transferCoding(
         _ bytes: Span<UInt8>, _ block: borrowing HeaderBlock
     ) throws(ProtocolViolation) -> Bool {
@@ -52,7 +55,8 @@ enum FramingRules {
         return true
     }
 
-    /// §6.2: `Content-Length = 1*DIGIT`. A list of equal numbers, which §6.3 rule 5 would let pass, is refused too.
+    /// §6.2: `Content-Length = 1*DIGIT`. A list of equal numbers, which §6.3 rule 5 would let pass, is
+    /// refused too.
     private static func contentLength(
         _ bytes: Span<UInt8>, _ block: borrowing HeaderBlock
     ) throws(ProtocolViolation) -> UInt64? {
@@ -86,9 +90,9 @@ package enum Persistence {
         return version == .http11 || keepsAlive
     }
 
-    /// RFC 9110 §7.6.1: an intermediary removes the fields that `Connection` names, and `Connection` itself; and the
-    /// ones it knows to be for one hop only. What carries identity or routing is never removed on a peer's word
-    /// (CVE-2022-31813): ours are added after this, and these few are kept.
+    /// RFC 9110 §7.6.1: an intermediary removes the fields that `Connection` names, and `Connection` itself;
+    /// and the ones it knows to be for one hop only. What carries identity or routing is never removed on a
+    /// peer's word (CVE-2022-31813): ours are added after this, and these few are kept.
     package static func removeHopByHop(_ block: inout HeaderBlock) {
         block.remove(.hopByHop)
         if block.count(of: .connection) == 0 { return }
@@ -107,7 +111,9 @@ package enum Persistence {
         for name in named where !neverRemoved.contains(name) {
             for index in block.fields.indices where block.fields[index].name.count == name.count {
                 let range = block.fields[index].name
-                if block.withBytes({ ASCII.equalsIgnoringCase($0.extracting(range.offsets), lowercase: name.span) }) {
+                if block.withBytes({
+                    ASCII.equalsIgnoringCase($0.extracting(range.offsets), lowercase: name.span)
+                }) {
                     block.remove(at: index)
                 }
             }
@@ -115,7 +121,8 @@ package enum Persistence {
     }
 
     private static let neverRemoved: Set<[UInt8]> = Set(
-        ["host", "content-length", "authorization", "cookie", "set-cookie", "cache-control", "origin",
+        [
+            "host", "content-length", "authorization", "cookie", "set-cookie", "cache-control", "origin",
             "session-start", "session-claims", "session-label", "session-end",
         ].map { Array($0.utf8) })
 

@@ -1,4 +1,5 @@
-// A body of either framing as one machine: how many of the bytes at hand are content, and whether the body has ended.
+// A body of either framing as one machine: how many of the bytes at hand are content, and whether the body
+// has ended.
 
 package import Primitives
 
@@ -56,8 +57,8 @@ package struct BodyReader: Sendable {
 
 /// Writes content in the framing that the receiving side was promised.
 package enum BodyWriter {
-    /// Appends a piece of content; in chunked framing with its size line (RFC 9112 §7.1). An empty piece is nothing:
-    /// a chunk of size 0 would end the body.
+    /// Appends a piece of content; in chunked framing with its size line (RFC 9112 §7.1). An empty piece is
+    /// nothing: a chunk of size 0 would end the body.
     package static func append(
         _ content: Span<UInt8>, framing: BodyFraming, to output: inout ByteBuffer
     ) {

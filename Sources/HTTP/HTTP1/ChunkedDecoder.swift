@@ -3,8 +3,8 @@
 //     chunked-body = *chunk last-chunk trailer-section CRLF
 //     chunk        = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
 //
-// Sizes are hexadecimal digits and nothing else; extensions are bounded and dropped (§7.1.1: a recipient MUST ignore
-// unrecognised ones); trailer fields are checked for form, bounded and dropped (§6.5.1 of RFC 9110).
+// Sizes are hexadecimal digits and nothing else; extensions are bounded and dropped (§7.1.1: a recipient MUST
+// ignore unrecognised ones); trailer fields are checked for form, bounded and dropped (§6.5.1 of RFC 9110).
 
 package import Primitives
 
@@ -87,7 +87,8 @@ package struct ChunkedDecoder: Sendable {
         }
     }
 
-    /// `chunk-size = 1*HEXDIG`: no sign, no prefix, no space, no underscore, no overflow (15 digits are 2^60).
+    /// `chunk-size = 1*HEXDIG`: no sign, no prefix, no space, no underscore, no overflow (15 digits are
+    /// 2^60).
     private mutating func advanceSize(_ byte: UInt8) throws(ProtocolViolation) {
         if let digit = ASCII.hexadecimalValue(byte) {
             sizeDigits += 1

@@ -1,4 +1,5 @@
-// Field lines (RFC 9112 §5): `field-line = field-name ":" OWS field-value OWS`, and the empty line that ends them.
+// Field lines (RFC 9112 §5): `field-line = field-name ":" OWS field-value OWS`, and the empty line that ends
+// them.
 
 import Primitives
 
@@ -35,7 +36,8 @@ enum FieldParser {
             guard index < count else { return .needsMore }
             let nameEnd = index
             if bytes[index] != UInt8(ascii: ":") || nameEnd == nameStart {
-                // RFC 9112 §5.2: a server MUST refuse obs-fold, or replace it; refusing is what cannot be misread.
+                // RFC 9112 §5.2: a server MUST refuse obs-fold, or replace it; refusing is what cannot be
+                // misread.
                 let isFolded = nameEnd == nameStart && (bytes[index] == 0x20 || bytes[index] == 0x09)
                 if isFolded { throw .foldedLine }
                 guard let fault = LineFault.violation(bytes, at: index, otherwise: .fieldName) else {
@@ -57,7 +59,8 @@ enum FieldParser {
         }
     }
 
-    /// Reads a value and its line end; `index` stands behind the LF afterwards. nil: the line end has not arrived.
+    /// Reads a value and its line end; `index` stands behind the LF afterwards. nil: the line end has not
+    /// arrived.
     @inline(__always)
     private static func valueRange(
         _ bytes: Span<UInt8>, _ index: inout Int
@@ -68,7 +71,9 @@ enum FieldParser {
         let valueStart = position
         // RFC 9110 §5.5: `field-vchar = VCHAR / obs-text`, with SP and HTAB between.
         position = bytes.firstControl(from: position)
-        while position < count && bytes[position] == 0x09 { position = bytes.firstControl(from: position + 1) }
+        while position < count && bytes[position] == 0x09 {
+            position = bytes.firstControl(from: position + 1)
+        }
         guard position < count else { return nil }
         switch bytes[position] {
         case 0x0D: break
@@ -79,7 +84,9 @@ enum FieldParser {
         // RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous".
         if bytes[position + 1] != 0x0A { throw .bareCarriageReturn }
         var valueEnd = position
-        while valueEnd > valueStart, bytes[valueEnd - 1] == 0x20 || bytes[valueEnd - 1] == 0x09 { valueEnd -= 1 }
+        while valueEnd > valueStart, bytes[valueEnd - 1] == 0x20 || bytes[valueEnd - 1] == 0x09 {
+            valueEnd -= 1
+        }
         index = position + 2
         return ByteRange(valueStart, valueEnd)
     }

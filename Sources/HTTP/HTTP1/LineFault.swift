@@ -1,7 +1,7 @@
 // Names the fault of a byte that may not stand where it stands in a start line or a field name.
 //
-// `HeadScanner` judges line ends, and sees them before the parsers do when a head arrives in pieces. So a lone CR or LF
-// has to have the same name here, or logs would tell how the network had cut the bytes.
+// `HeadScanner` judges line ends, and sees them before the parsers do when a head arrives in pieces. So a
+// lone CR or LF has to have the same name here, or logs would tell how the network had cut the bytes.
 
 import Primitives
 
@@ -10,7 +10,8 @@ enum LineFault {
     /// The fault of the byte at `index`.
     ///
     /// - Parameter otherwise: what it is when neither a lone CR or LF nor a control byte is to blame.
-    /// - Returns: nil when the byte is a CR and the next one has not arrived: it tells whether the line ends there.
+    /// - Returns: nil when the byte is a CR and the next one, which tells whether the line ends there, has not
+    ///   arrived.
     static func violation(
         _ bytes: Span<UInt8>, at index: Int, otherwise: ProtocolViolation
     ) -> ProtocolViolation? {
@@ -26,7 +27,8 @@ enum LineFault {
         }
     }
 
-    /// The same in a request line, where white space or an early end means that a part is missing or one too many.
+    /// The same in a request line, where white space or an early end means that a part is missing or one too
+    /// many.
     static func startLine(
         _ bytes: Span<UInt8>, at index: Int, otherwise: ProtocolViolation
     ) -> ProtocolViolation? {

@@ -1,5 +1,6 @@
-// Request heads (RFC 9112 §2-3): the request line, the field lines, and what follows from them: framing, authority,
-// persistence. All rules that keep two readers from seeing two different requests are here or in `BodyFraming`.
+// Request heads (RFC 9112 §2-3): the request line, the field lines, and what follows from them: framing,
+// authority, persistence. All rules that keep two readers from seeing two different requests are here or in
+// `BodyFraming`.
 
 import Primitives
 
@@ -13,8 +14,8 @@ package enum HeadResult: Sendable, Equatable {
 
 /// Parses one request head.
 package enum RequestParser {
-    /// Parses the head at the front of `bytes`. On `needsMore` the head is unusable: parse again from the start when
-    /// `HeadScanner` has found the end.
+    /// Parses the head at the front of `bytes`. On `needsMore` the head is unusable: parse again from the
+    /// start when `HeadScanner` has found the end.
     package static func parse(
         _ bytes: Span<UInt8>, into head: inout RequestHead, limits: MessageLimits
     ) throws(ProtocolViolation) -> HeadResult {
@@ -27,11 +28,14 @@ package enum RequestParser {
             if bytes[1] != 0x0A { throw .bareCarriageReturn }
             start = 2
         }
-        guard case .complete(let lineEnd) = try requestLine(bytes, from: start, into: &head, limits: limits) else {
+        guard case .complete(let lineEnd) = try requestLine(bytes, from: start, into: &head, limits: limits)
+        else {
             if bytes.count > limits.headBytesMax { throw .headTooLarge }
             return .needsMore
         }
-        guard case .complete(let end) = try FieldParser.parse(bytes, from: lineEnd, into: &head.block, limits: limits)
+        guard
+            case .complete(let end) = try FieldParser.parse(
+                bytes, from: lineEnd, into: &head.block, limits: limits)
         else {
             if bytes.count > limits.headBytesMax { throw .headTooLarge }
             return .needsMore
@@ -57,7 +61,9 @@ package enum RequestParser {
         if index - start > methodBytesMax { throw .methodToken }
         guard index < count else { return .needsMore }
         if index == start || bytes[index] != 0x20 {
-            guard let fault = LineFault.startLine(bytes, at: index, otherwise: .methodToken) else { return .needsMore }
+            guard let fault = LineFault.startLine(bytes, at: index, otherwise: .methodToken) else {
+                return .needsMore
+            }
             throw fault
         }
         head.methodRange = ByteRange(start, index)
@@ -67,15 +73,17 @@ package enum RequestParser {
         index = targetStart
         while index < count {
             let byte = bytes[index]
-            // Visible ASCII. RFC 3986 has no raw byte from 0x80 up, and a fragment is never sent (RFC 9112 §3.2):
-            // a `#` is matched by one reader and dropped by the next (CVE-2021-32779).
+            // Visible ASCII. RFC 3986 has no raw byte from 0x80 up, and a fragment is never sent (RFC 9112
+            // §3.2): a `#` is matched by one reader and dropped by the next (CVE-2021-32779).
             if byte <= 0x20 || byte >= 0x7F || byte == UInt8(ascii: "#") { break }
             index += 1
         }
         if index - targetStart > limits.targetBytesMax { throw .targetTooLong }
         guard index < count else { return .needsMore }
         if index == targetStart || bytes[index] != 0x20 {
-            guard let fault = LineFault.startLine(bytes, at: index, otherwise: .target) else { return .needsMore }
+            guard let fault = LineFault.startLine(bytes, at: index, otherwise: .target) else {
+                return .needsMore
+            }
             throw fault
         }
         head.target = ByteRange(targetStart, index)
@@ -86,7 +94,9 @@ package enum RequestParser {
         index = versionStart + VersionParser.byteCount
         guard index < count else { return .needsMore }
         if bytes[index] != 0x0D {
-            guard let fault = LineFault.startLine(bytes, at: index, otherwise: .startLine) else { return .needsMore }
+            guard let fault = LineFault.startLine(bytes, at: index, otherwise: .startLine) else {
+                return .needsMore
+            }
             throw fault
         }
         guard index + 1 < count else { return .needsMore }
@@ -95,7 +105,9 @@ package enum RequestParser {
     }
 
     /// RFC 9112 §3.2: origin-form, absolute-form (which a server MUST accept), or `*` for OPTIONS.
-    private static func resolveTarget(_ bytes: Span<UInt8>, _ head: inout RequestHead) throws(ProtocolViolation) {
+    private static func resolveTarget(_ bytes: Span<UInt8>, _ head: inout RequestHead)
+        throws(ProtocolViolation)
+    {
         if head.method == .connect { throw .connectMethod }
         var pathStart = head.target.start
         let end = head.target.end
@@ -133,9 +145,11 @@ package enum RequestParser {
         return nil
     }
 
-    /// RFC 9112 §3.2: "A server MUST respond with a 400 ... to any HTTP/1.1 request message that lacks a Host header
-    /// field and to any request message that contains more than one Host header field line".
-    private static func resolveAuthority(_ bytes: Span<UInt8>, _ head: inout RequestHead) throws(ProtocolViolation) {
+    /// RFC 9112 §3.2: "A server MUST respond with a 400 ... to any HTTP/1.1 request message that lacks a Host
+    /// header field and to any request message that contains more than one Host header field line".
+    private static func resolveAuthority(_ bytes: Span<UInt8>, _ head: inout RequestHead)
+        throws(ProtocolViolation)
+    {
         guard let index = head.block.first(.host) else {
             if head.version == .http11 { throw .hostMissing }
             return
@@ -146,8 +160,8 @@ package enum RequestParser {
         let authority = ASCII.authority
         for position in host.offsets where !authority.contains(bytes[position]) { throw .hostMalformed }
         if head.targetForm == .absolute {
-            // RFC 9112 §3.2.2 lets the target win. Where the two differ, whoever reads `Host` behind us would see
-            // another request than we authorised.
+            // RFC 9112 §3.2.2 lets the target win. Where the two differ, whoever reads `Host` behind us would
+            // see another request than we authorised.
             let (target, field) = (bytes.extracting(head.authority.offsets), bytes.extracting(host.offsets))
             var differs = target.count != field.count
             for position in 0..<(differs ? 0 : target.count)
@@ -183,7 +197,9 @@ enum VersionParser {
         for index in 0..<available where bytes[start + index] != name[index] {
             // `HTTP/2.0`: well-formed, and not ours to speak.
             if index == 5 && ASCII.isDigit(bytes[start + 5]) { throw .versionUnsupported }
-            guard let fault = LineFault.violation(bytes, at: start + index, otherwise: .version) else { return nil }
+            guard let fault = LineFault.violation(bytes, at: start + index, otherwise: .version) else {
+                return nil
+            }
             throw fault
         }
         if start + byteCount > bytes.count { return nil }
@@ -192,7 +208,9 @@ enum VersionParser {
         case UInt8(ascii: "0"): return .http10
         case UInt8(ascii: "2")...UInt8(ascii: "9"): throw .versionUnsupported
         default:
-            guard let fault = LineFault.violation(bytes, at: start + 7, otherwise: .version) else { return nil }
+            guard let fault = LineFault.violation(bytes, at: start + 7, otherwise: .version) else {
+                return nil
+            }
             throw fault
         }
     }

@@ -1,12 +1,12 @@
-// Response heads (RFC 9112 §4) from an upstream, which is believed no more than a client: whatever is malformed
-// becomes a 502 and costs the connection.
+// Response heads (RFC 9112 §4) from an upstream, which is believed no more than a client: whatever is
+// malformed becomes a 502 and costs the connection.
 
 import Primitives
 
 /// Parses one response head.
 package enum ResponseParser {
-    /// Parses the head at the front of `bytes`. On `needsMore` the head is unusable: parse again from the start when
-    /// `HeadScanner` has found the end.
+    /// Parses the head at the front of `bytes`. On `needsMore` the head is unusable: parse again from the
+    /// start when `HeadScanner` has found the end.
     ///
     /// - Parameter isHead: whether the request was HEAD, whose response has no body whatever its fields say.
     package static func parse(
@@ -14,7 +14,8 @@ package enum ResponseParser {
     ) throws(ProtocolViolation) -> HeadResult {
         head.reset()
         guard case .complete(let lineEnd) = try statusLine(bytes, into: &head),
-            case .complete(let end) = try FieldParser.parse(bytes, from: lineEnd, into: &head.block, limits: limits)
+            case .complete(let end) = try FieldParser.parse(
+                bytes, from: lineEnd, into: &head.block, limits: limits)
         else {
             if bytes.count > limits.headBytesMax { throw .headTooLarge }
             return .needsMore
@@ -28,8 +29,8 @@ package enum ResponseParser {
         return .complete(end)
     }
 
-    /// RFC 9112 §4: `status-line = HTTP-version SP status-code SP [ reason-phrase ]`. The space before an absent
-    /// reason phrase is missing in some servers' answers; that misleads nobody and passes.
+    /// RFC 9112 §4: `status-line = HTTP-version SP status-code SP [ reason-phrase ]`. The space before an
+    /// absent reason phrase is missing in some servers' answers; that misleads nobody and passes.
     private static func statusLine(
         _ bytes: Span<UInt8>, into head: inout ResponseHead
     ) throws(ProtocolViolation) -> HeadResult {
@@ -37,7 +38,9 @@ package enum ResponseParser {
         head.version = version
         var index = VersionParser.byteCount
         guard index + 5 <= bytes.count else { return .needsMore }
-        if bytes[index] != 0x20 { throw LineFault.violation(bytes, at: index, otherwise: .startLine) ?? .startLine }
+        if bytes[index] != 0x20 {
+            throw LineFault.violation(bytes, at: index, otherwise: .startLine) ?? .startLine
+        }
         index += 1
         var status = 0
         for position in index..<(index + 3) {
@@ -56,7 +59,9 @@ package enum ResponseParser {
             throw LineFault.violation(bytes, at: index, otherwise: .startLine) ?? .startLine
         }
         let reasonStart = index
-        while index < bytes.count, bytes[index] >= 0x20 && bytes[index] != 0x7F || bytes[index] == 0x09 { index += 1 }
+        while index < bytes.count, bytes[index] >= 0x20 && bytes[index] != 0x7F || bytes[index] == 0x09 {
+            index += 1
+        }
         guard index + 1 < bytes.count else { return .needsMore }
         if bytes[index] == 0x0A { throw .bareLineFeed }
         if bytes[index] != 0x0D { throw .controlByte }

@@ -1,9 +1,9 @@
-// The field names that the gateway itself reads, writes or removes, as small integers; every other name is `.other`
-// and stays bytes.
+// The field names that the gateway itself reads, writes or removes, as small integers; every other name is
+// `.other` and stays bytes.
 //
-// A name is recognised by a hash over its folded bytes: lower case, and every byte that is neither letter nor digit
-// as `-`. So one look-up tells both the name and what an upstream might take for it: CGI and its heirs turn
-// `X-Auth-Subject`, `X_Auth_Subject` and `X.Auth.Subject` into the same variable (THREATS: identity).
+// A name is recognised by a hash over its folded bytes: lower case, and every byte that is neither letter nor
+// digit as `-`. So one look-up tells both the name and what an upstream might take for it: CGI and its heirs
+// turn `X-Auth-Subject`, `X_Auth_Subject` and `X.Auth.Subject` into the same variable (THREATS: identity).
 
 import Primitives
 
@@ -71,9 +71,9 @@ package enum FieldName: UInt8, CaseIterable, Sendable {
         }
     }
 
-    /// RFC 9110 §7.6.1: fields that concern this connection only and are never forwarded; with those of old that
-    /// RFC 9110 lists for removal although `Connection` does not name them, and `Proxy`, which no standard knows and
-    /// CGI turns into `HTTP_PROXY` (CVE-2016-5385).
+    /// RFC 9110 §7.6.1: fields that concern this connection only and are never forwarded; with those of old
+    /// that RFC 9110 lists for removal although `Connection` does not name them, and `Proxy`, which no
+    /// standard knows and CGI turns into `HTTP_PROXY` (CVE-2016-5385).
     package var isHopByHop: Bool {
         switch self {
         case .connection, .keepAlive, .te, .trailer, .transferEncoding, .upgrade, .proxyConnection,
@@ -86,7 +86,8 @@ package enum FieldName: UInt8, CaseIterable, Sendable {
 
 /// The folding that upstreams may apply to a name, and the hash over it.
 package enum FieldFolding {
-    /// `byte` as CGI-like upstreams see it in a name: letters in one case, anything but letters and digits alike.
+    /// `byte` as CGI-like upstreams see it in a name: letters in one case, anything but letters and digits
+    /// alike.
     @inline(__always)
     static func fold(_ byte: UInt8) -> UInt8 {
         let letter = byte | 0x20
@@ -110,8 +111,8 @@ package enum FieldFolding {
     static let seed: UInt32 = 2_166_136_261
 }
 
-/// The look-up table over all known names: open addressing, half empty, built once. A class, so that a parser that
-/// borrows it counts one reference and not three.
+/// The look-up table over all known names: open addressing, half empty, built once. A class, so that a parser
+/// that borrows it counts one reference and not three.
 final class FieldNameTable: Sendable {
     private let slots: [UInt8]
     private let text: [UInt8]
@@ -128,7 +129,9 @@ final class FieldNameTable: Sendable {
             text += bytes
             offsets.append(text.count)
             if name == .other { continue }
-            var slot = Int(bytes.reduce(FieldFolding.seed) { FieldFolding.mix($0, FieldFolding.fold($1)) } >> 8) & 255
+            var slot =
+                Int(bytes.reduce(FieldFolding.seed) { FieldFolding.mix($0, FieldFolding.fold($1)) } >> 8)
+                & 255
             while slots[slot] != 0 { slot = (slot + 1) & 255 }
             slots[slot] = name.rawValue
         }

@@ -1,7 +1,7 @@
 // The field lines of one message head: a copy of its bytes, and ranges into them.
 //
-// Nothing is decoded. Editing a head means marking lines as removed and appending others when it is written; the
-// lines that stay leave in as few copies as there are gaps between them (ARCHITECTURE 2.4, step 11).
+// Nothing is decoded. Editing a head means marking lines as removed and appending others when it is written;
+// the lines that stay leave in as few copies as there are gaps between them (ARCHITECTURE 2.4, step 11).
 
 public import Primitives
 
@@ -81,17 +81,21 @@ public struct HeaderBlock: ~Copyable {
     /// Leaves out every line whose known name, spelled exactly, is one of a set.
     package mutating func remove(_ names: FieldNameSet) {
         if present & names.bits == 0 { return }
-        for index in fields.indices where names.contains(fields[index].known) { fields[index].isRemoved = true }
+        for index in fields.indices where names.contains(fields[index].known) {
+            fields[index].isRemoved = true
+        }
     }
 
     /// Leaves out every line that an upstream might take for one of a set of names, however it is spelled.
     package mutating func removeAliases(_ names: FieldNameSet) {
         if presentAliases & names.bits == 0 { return }
-        for index in fields.indices where names.contains(fields[index].alias) { fields[index].isRemoved = true }
+        for index in fields.indices where names.contains(fields[index].alias) {
+            fields[index].isRemoved = true
+        }
     }
 
-    /// Leaves out every line that folds to a known name without being spelled like it: `Content_Length` beside
-    /// `Content-Length` is two fields to us and one to a CGI-like upstream.
+    /// Leaves out every line that folds to a known name without being spelled like it: `Content_Length`
+    /// beside `Content-Length` is two fields to us and one to a CGI-like upstream.
     package mutating func removeImitations() {
         if !hasImitations { return }
         for index in fields.indices where fields[index].known != fields[index].alias {
@@ -171,7 +175,9 @@ package struct FieldNameSet: Sendable {
         bits = names.reduce(0) { $0 | 1 << UInt64($1.rawValue) }
     }
 
-    package func contains(_ name: FieldName) -> Bool { bits >> UInt64(name.rawValue) & 1 == 1 && name != .other }
+    package func contains(_ name: FieldName) -> Bool {
+        bits >> UInt64(name.rawValue) & 1 == 1 && name != .other
+    }
 
     /// RFC 9110 §7.6.1.
     package static let hopByHop = FieldNameSet(FieldName.allCases.filter(\.isHopByHop))

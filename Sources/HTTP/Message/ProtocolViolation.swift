@@ -1,5 +1,6 @@
-// Every way in which a peer's bytes can break HTTP/1.1, each with the status that answers it and the word that logs
-// and metrics use. After any of them the connection is closed: where one message ended is no longer known.
+// Every way in which a peer's bytes can break HTTP/1.1, each with the status that answers it and the word
+// that logs and metrics use. After any of them the connection is closed: where one message ended is no longer
+// known.
 
 /// A message that breaks RFC 9110 or RFC 9112, or one of our limits.
 package enum ProtocolViolation: String, Error, Sendable, CaseIterable {

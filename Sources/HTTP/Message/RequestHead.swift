@@ -74,7 +74,8 @@ public struct RequestHead: ~Copyable {
     package internal(set) var path = ByteRange.empty
     /// The query with its `?`; empty when there is none.
     package internal(set) var query = ByteRange.empty
-    /// The authority that the request is for: of the absolute form, else of `Host`; empty when neither says one.
+    /// The authority that the request is for: of the absolute form, else of `Host`; empty when neither says
+    /// one.
     package internal(set) var authority = ByteRange.empty
     /// Whether the client wants to use the connection again (RFC 9112 §9.3).
     package internal(set) var isPersistent = true
