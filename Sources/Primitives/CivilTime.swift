@@ -41,12 +41,14 @@ public struct CivilTime: Sendable, Equatable {
 
     /// `2026-11-21T06:02:46.123Z` (RFC 3339).
     public var rfc3339: String {
-        "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))T\(timeOfDay).\(padded(millisecondOfDay % 1000, 3))Z"
+        let date = "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"
+        return "\(date)T\(timeOfDay).\(padded(millisecondOfDay % 1000, 3))Z"
     }
 
     /// `Sat, 21 Nov 2026 06:02:46 GMT` (RFC 9110 §5.6.7).
     public var imfFixdate: String {
-        "\(Self.weekdays[weekday]), \(padded(day, 2)) \(Self.months[month - 1]) \(padded(year, 4)) \(timeOfDay) GMT"
+        let date = "\(padded(day, 2)) \(Self.months[month - 1]) \(padded(year, 4))"
+        return "\(Self.weekdays[weekday]), \(date) \(timeOfDay) GMT"
     }
 
     /// `21/Nov/2026:06:02:46 +0000`, as the combined log format writes it.

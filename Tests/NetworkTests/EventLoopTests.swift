@@ -1,11 +1,11 @@
-// One loop with real loopback sockets: accepting, echoing, deadlines, stale handles, messages from other queues.
+// One loop with real loopback sockets: accepting, echoing, deadlines, stale handles, messages from other
+// queues.
 //
 // Nothing sleeps: the test waits for a semaphore that the loop signals, and gives up after a generous time.
 
 import Dispatch
 import Network
 import Primitives
-import Synchronization
 import Testing
 
 @Suite struct EventLoopTests {
@@ -27,10 +27,9 @@ import Testing
         let clients = try (0..<50).map {
             try shard.connect(sending: [UInt8](repeating: UInt8($0), count: 100))
         }
-        for (index, client) in clients.enumerated() {
-            #expect(client.finished.wait(timeout: Shard.patience) == .success)
-            #expect(shard.onQueue { client.received } == [UInt8](repeating: UInt8(index), count: 100))
-        }
+        for client in clients { #expect(client.finished.wait(timeout: Shard.patience) == .success) }
+        let received = shard.onQueue { clients.map(\.received) }
+        #expect(received == clients.indices.map { [UInt8](repeating: UInt8($0), count: 100) })
     }
 
     @Test(

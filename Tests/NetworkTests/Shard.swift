@@ -1,6 +1,7 @@
 // A loop with a listener that echoes, and clients on the same loop: what the tests of `EventLoop` play with.
 //
-// Everything but the semaphores and the mailbox belongs to the shard's queue; tests look at it through `onQueue`.
+// Everything but the semaphores and the mailbox belongs to the shard's queue; tests look at it through
+// `onQueue`.
 
 import Dispatch
 import Network
