@@ -51,13 +51,15 @@ let package = Package(
         layer(
             "Proxy",
             on: [
-                "HTTP", "Network", "JOSE", "Crypto", "Sessions", "Configuration", "Observability", "Primitives",
+                "HTTP", "Network", "JOSE", "Crypto", "Sessions", "Configuration", "Observability",
+                "Primitives",
             ]),
 
         program(
             "auth-gateway",
             on: [
-                "Proxy", "Configuration", "Sessions", "JOSE", "Crypto", "Network", "Observability", "Primitives",
+                "Proxy", "Configuration", "Sessions", "JOSE", "Crypto", "Network", "Observability",
+                "Primitives",
             ]),
         program("demo-api", on: ["Network", "HTTP", "Primitives"]),
 

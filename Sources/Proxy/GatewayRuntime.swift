@@ -41,7 +41,8 @@ package final class GatewayRuntime: Sendable {
         self.keys = keys
         tokenHead = keys.keys.first?.kid.map(TokenSigner.head) ?? []
         scheme = Array(configuration.publicURL.scheme.rawValue.utf8)
-        tokenOverhead = configuration.accessToken.issuer.utf8.count + configuration.accessToken.audience.utf8.count
+        tokenOverhead =
+            configuration.accessToken.issuer.utf8.count + configuration.accessToken.audience.utf8.count
         self.sessions = sessions
         self.services = services
         routes = RouteTable(configuration.routes, limits: configuration.limits)

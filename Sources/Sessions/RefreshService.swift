@@ -100,7 +100,8 @@ package final class RefreshService: Sendable {
             feed.publish(result.revocations, until: until) { pending.reply(result.reply) }
         }
         let isMore = waiting.withLock { waiting in
-            // Told once per token, so not lost with a batch; but no reason to try again at once by themselves.
+            // Told once per token, so not lost with a batch; but no reason to try again at once by
+            // themselves.
             waiting.isScheduled =
                 !waiting.orders.isEmpty || outcome.unseen.isEmpty && !waiting.seen.isEmpty
             waiting.seen += outcome.unseen

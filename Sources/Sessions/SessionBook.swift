@@ -303,18 +303,11 @@ final class SessionBook {
 
     // MARK: - Issuing
 
-    /// A pair that is to be signed once the transaction is on disk.
-    private struct Issue {
-        let session: Session
-        let token: RefreshToken
-        let epoch: Int64
-    }
-
     /// One entry per order of the current batch.
-    private var issues: [Issue?] = []
+    private var issues: [TokenIssue?] = []
 
     private func issue(_ session: Session, _ token: RefreshToken, _ epoch: Int64) {
-        issues[issues.count - 1] = Issue(session: session, token: token, epoch: epoch)
+        issues[issues.count - 1] = TokenIssue(session: session, token: token, epoch: epoch)
     }
 
     /// Signs what the batch has issued: after the commit, so that no lock is held for it.
@@ -322,28 +315,11 @@ final class SessionBook {
         var signed = results
         for (index, issue) in issues.enumerated() {
             guard let issue else { continue }
-            signed[index].reply = tokens(issue, now: now).map { .issued($0) } ?? .unavailable
+            signed[index].reply =
+                issue.signed(by: signer, mint: mint, policy: policy, now: now).map { .issued($0) }
+                ?? .unavailable
         }
         return signed
-    }
-
-    private func tokens(_ issue: Issue, now: WallTime) -> IssuedTokens? {
-        let session = issue.session
-        // An access token outlives its session's final deadline by nothing.
-        let expires = min(now.advanced(byMilliseconds: policy.accessLifetime), session.finalDeadline)
-        let claims = AccessTokenClaims(
-            issuer: policy.issuer, subject: session.subject, audiences: [policy.audience],
-            issuedAt: now.seconds,
-            expiresAt: expires.seconds, tokenID: Base64URL.text(RandomBytes.make(16).span),
-            sessionID: session.sid, generation: issue.token.generation, epoch: issue.epoch,
-            sessionClaims: session.claims)
-        guard let access = try? signer.sign(payload: claims.payload()) else { return nil }
-        let refreshDeadline = min(session.idleDeadline, session.finalDeadline)
-        return IssuedTokens(
-            sid: session.sid, subject: session.subject, accessToken: access,
-            refreshToken: mint.text(issue.token),
-            accessSeconds: max(0, expires.seconds - now.seconds),
-            refreshSeconds: max(0, refreshDeadline.seconds - now.seconds))
     }
 
     private static let claimsMax = 4

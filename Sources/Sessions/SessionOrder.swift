@@ -11,8 +11,8 @@ package enum Delivery: String, Sendable {
 package enum SessionOrder: Sendable {
     /// Begin a session. Answered by `issued`.
     case begin(NewSession)
-    /// Exchange a refresh token. Several candidates are cookies of one name, of which all but one are stale: the
-    /// one that can be exchanged is. Answered by `issued` or `rejected`.
+    /// Exchange a refresh token. Several candidates are cookies of one name, of which all but one are stale:
+    /// the one that can be exchanged is. Answered by `issued` or `rejected`.
     case refresh(candidates: [[UInt8]], delivery: Delivery, client: ClientDescription)
     /// End the sessions of these refresh tokens, whatever their generations, and a session known otherwise.
     /// Answered by `ended`, or `rejected` when nothing that was presented is genuine.

@@ -66,6 +66,8 @@ struct Word: Sendable {
     /// The nearest characters that are no space: before it, and after it on its line.
     let before: UInt8?
     let after: UInt8?
+    /// The character directly behind it.
+    let next: UInt8?
 
     static func isPart(_ byte: UInt8) -> Bool {
         switch byte {
@@ -88,7 +90,9 @@ struct Word: Sendable {
                 let after = code[position...].first { $0 != UInt8(ascii: " ") }
                 let text = String(decoding: code[start..<position], as: UTF8.self)
                 words.append(
-                    Word(text: text, line: line, range: start..<position, before: before, after: after))
+                    Word(
+                        text: text, line: line, range: start..<position, before: before, after: after,
+                        next: position < code.count ? code[position] : nil))
                 before = code[position - 1]
             } else {
                 if code[position] == UInt8(ascii: "\n") { line += 1 }

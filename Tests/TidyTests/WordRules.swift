@@ -46,13 +46,13 @@ enum WordRules {
         ],
         accepted: [
             .init("precondition(isOpen, \"a closed store is not asked\")\n"), .init("// fatalError()\n"),
-            .init("let value = try? read()\nlet isOther = a != b\n"),
+            .init("let value = try? read()\nlet isOther = a != b\nlet isNot = try !read()\n"),
         ]
     ) { file in
         file.words.compactMap { word in
             switch word.text {
             case "fatalError": file.violation(word.line, "'fatalError' is written 'preconditionFailure'")
-            case "try" where word.after == UInt8(ascii: "!"):
+            case "try" where word.next == UInt8(ascii: "!"):
                 file.violation(word.line, "'try!' hides what may fail")
             default: nil
             }

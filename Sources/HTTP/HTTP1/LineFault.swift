@@ -10,7 +10,7 @@ enum LineFault {
     /// The fault of the byte at `index`.
     ///
     /// - Parameter otherwise: what it is when neither a lone CR or LF nor a control byte is to blame.
-    /// - Returns: nil when the byte is a CR and the next one, which tells whether the line ends there, has not
+    /// - Returns: nil when the byte is a CR and the next one, telling whether the line ends there, has not
     ///   arrived.
     static func violation(
         _ bytes: Span<UInt8>, at index: Int, otherwise: ProtocolViolation

@@ -33,7 +33,8 @@ final class DownstreamConnection: EventTarget {
     private var isPumping = false
     private var mustPump = false
     private var lingered = 0
-    /// Requests begun since the last event: a client that pipelines without end must let others have their turn.
+    /// Requests begun since the last event: a client that pipelines without end must let others have their
+    /// turn.
     private var requestsInTurn = 0
 
     init(_ accepted: Accepted, role: ListenerRole, shard: Shard) {

@@ -85,7 +85,8 @@ extension DownstreamConnection {
             refuse(.bodyTooLarge)
             return
         }
-        // Looked up while the request still has its credentials, for the answer that may replace this session.
+        // Looked up while the request still has its credentials, for the answer that may replace this
+        // session.
         if route.configuration.isLogin { exchange.heldSession = presentedSession }
         RequestWriting.prepare(&head.block, exchange: exchange, runtime: shard.runtime)
         exchange.phase = .relaying

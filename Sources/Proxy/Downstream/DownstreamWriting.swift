@@ -124,7 +124,9 @@ extension DownstreamConnection {
             }
         }
         // Also when an upstream's event brought us here: a client that reads nothing has no event of its own.
-        if !output.isEmpty { shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds) }
+        if !output.isEmpty {
+            shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
+        }
     }
 
     /// How much of an answer may wait for a slow client.

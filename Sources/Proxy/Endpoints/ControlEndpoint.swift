@@ -23,7 +23,9 @@ enum ControlEndpoint {
     static func handle(_ connection: DownstreamConnection) {
         // The path as it was sent: a segment may hold anything, percent-encoded, and is decoded as one.
         let segments = connection.head.block.withBytes { bytes in
-            String(lossy: bytes.extracting(connection.head.path.offsets)).split(separator: "/", omittingEmptySubsequences: false).dropFirst().map(
+            String(lossy: bytes.extracting(connection.head.path.offsets)).split(
+                separator: "/", omittingEmptySubsequences: false
+            ).dropFirst().map(
                 String.init)
         }
         switch (connection.head.method, segments.count, segments.first) {
@@ -99,7 +101,8 @@ enum ControlEndpoint {
         }
         let claims = document.root["claims"].map { Array($0.text) } ?? Array("{}".utf8)
         switch SessionClaims.check(
-            claims, subject: subject, tokenOverhead: connection.shard.runtime.tokenOverhead) {
+            claims, subject: subject, tokenOverhead: connection.shard.runtime.tokenOverhead)
+        {
         case .failure(let problem):
             refuse(connection, 400, "claims", "The claims cannot be used: \(problem.reason)")
         case .success(let checked):

@@ -87,7 +87,8 @@ struct EndpointParameters {
     subscript(_ name: String) -> String? { values[name] }
 
     private static func json(_ body: [UInt8]) -> [String: String]? {
-        guard let document = try? JSONDocument(parsing: body, depthMax: 4, nodesMax: 64), document.root.kind == .object
+        guard let document = try? JSONDocument(parsing: body, depthMax: 4, nodesMax: 64),
+            document.root.kind == .object
         else {
             return nil
         }

@@ -42,8 +42,8 @@ enum RefreshEndpoint {
             .refresh(candidates: candidates, delivery: delivery, client: connection.clientDescription("")))
     }
 
-    /// Ends the session. Cookies are cleared where they, or nothing, were presented, and by a page of ours: a form
-    /// on another site must not be able to log anybody out.
+    /// Ends the session. Cookies are cleared where they, or nothing, were presented, and by a page of ours: a
+    /// form on another site must not be able to log anybody out.
     static func logout(_ connection: DownstreamConnection) {
         if !Endpoint.allows([.post], "POST", connection) { return }
         if let token = EndpointParameters(connection)?["refresh_token"] {

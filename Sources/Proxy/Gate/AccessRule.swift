@@ -87,7 +87,8 @@ enum AccessRule {
         let access = route.configuration.access
         let credentials = Credentials.find(in: head, cookieNames: runtime.cookieNames)
         if access == .anonymous {
-            // An anonymous route forwards no identity, whatever the request carries; and no token of ours either.
+            // An anonymous route forwards no identity, whatever the request carries; and no token of ours
+            // either.
             if credentials == .misplacedRefreshToken { return .refused(.misplacedRefreshToken) }
             return .admitted(nil, bearerIsOurs: isOurs(credentials, head, runtime))
         }
@@ -122,10 +123,11 @@ enum AccessRule {
         _ credentials: Credentials, _ head: borrowing RequestHead, _ runtime: GatewayRuntime
     ) -> Bool {
         guard case .bearer(let range) = credentials else { return false }
-        let count = runtime.tokenHead.count
+        let tokenHead = runtime.tokenHead
+        let count = tokenHead.count
         if range.count < count { return false }
         return head.block.withBytes { bytes in
-            bytes.extracting(range.start..<range.start + count).equals(runtime.tokenHead.span)
+            bytes.extracting(range.start..<range.start + count).equals(tokenHead.span)
         }
     }
 
@@ -145,7 +147,8 @@ enum AccessRule {
         }
     }
 
-    private static func judge(_ token: VerifiedToken, _ route: RouteConfiguration, bearerIsOurs: Bool
+    private static func judge(
+        _ token: VerifiedToken, _ route: RouteConfiguration, bearerIsOurs: Bool
     ) -> Admission {
         if !route.requiredScopes.allSatisfy(token.scopes.contains) {
             return .refused(.missingScope(route.requiredScopes))

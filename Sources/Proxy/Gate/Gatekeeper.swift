@@ -31,8 +31,8 @@ package final class Gatekeeper {
 
     /// Whether a token lets its bearer in at `now`.
     ///
-    /// - Parameter memo: what the same connection presented last. A client presents the same token again and again,
-    ///   and comparing the bytes is cheaper than digesting them (15 against 500 ns).
+    /// - Parameter memo: what the same connection presented last. A client presents the same token again and
+    ///   again, and comparing the bytes is cheaper than digesting them (15 against 500 ns).
     func check(_ token: Span<UInt8>, memo: inout TokenMemo, now: WallTime) -> TokenVerdict {
         if let known = memo.token, token.equals(memo.bytes.span) { return judge(known, now) }
         let digest = hasher.digest(token)

@@ -43,12 +43,15 @@ enum PathNormalization {
         return !isEncodedTwice(scratch) && resolveSegments(&scratch) ? .rewritten : .refused
     }
 
-    /// A path as the most lenient upstream might read it: parameters (`;…`) dropped from each segment, everything
-    /// decoded. nil when that is the path itself. Where it would take another route, the request is refused:
-    /// `/admin;x` is `/admin` to a servlet container, and `/%40ops` is `/@ops` to almost everybody.
+    /// A path as the most lenient upstream might read it: parameters (`;…`) dropped from each segment,
+    /// everything decoded. nil when that is the path itself. Where it would take another route, the request
+    /// is refused: `/admin;x` is `/admin` to a servlet container, and `/%40ops` is `/@ops` to almost
+    /// everybody.
     static func looseReading(of path: Span<UInt8>) -> [UInt8]? {
         var isPlain = true
-        for index in 0..<path.count where path[index] == percent || path[index] == semicolon { isPlain = false }
+        for index in 0..<path.count where path[index] == percent || path[index] == semicolon {
+            isPlain = false
+        }
         if isPlain { return nil }
         var loose: [UInt8] = []
         var index = 0

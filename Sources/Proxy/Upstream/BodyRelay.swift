@@ -177,7 +177,8 @@ enum SetCookieFields {
                 }
                 while end > start, bytes[end - 1] == 0x20 || bytes[end - 1] == 0x09 { end -= 1 }
                 let name = bytes.extracting(start..<end)
-                // A cookie without a name comes back from browsers as its bare value: `=access=x` as `access=x`.
+                // A cookie without a name comes back from browsers as its bare value: `=access=x` as
+                // `access=x`.
                 return name.isEmpty || name.equals(names.access.span) || name.equals(names.refresh.span)
             }
             if isOurs { block.remove(at: index) }

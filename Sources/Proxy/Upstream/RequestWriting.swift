@@ -17,7 +17,8 @@ enum RequestWriting {
 
     /// Writes the whole head.
     static func write(
-        _ head: borrowing RequestHead, exchange: Exchange, client: [UInt8], scheme: [UInt8], target: UpstreamTarget,
+        _ head: borrowing RequestHead, exchange: Exchange, client: [UInt8], scheme: [UInt8],
+        target: UpstreamTarget,
         to output: inout ByteBuffer
     ) {
         head.block.withBytes { bytes in

@@ -94,12 +94,14 @@ enum SessionClaims {
         name.string(nil, subject)
         let room = bytesMax - tokenOverhead - name.bytes.count
         if claims.count > room {
-            return .failure(Problem(reason: "\(claims.count) bytes do not fit into a cookie; \(max(0, room)) do"))
+            return .failure(
+                Problem(reason: "\(claims.count) bytes do not fit into a cookie; \(max(0, room)) do"))
         }
         return .success(claims)
     }
 
-    /// Issuer, audience, subject and the session's claims together. With 250 bytes for our other claims they make
-    /// a payload of 2,850 bytes; in base64url, with header, signature and the cookie's name, that is 4,030.
+    /// Issuer, audience, subject and the session's claims together. With 250 bytes for our other claims they
+    /// make a payload of 2,850 bytes; in base64url, with header, signature and the cookie's name, that is
+    /// 4,030.
     private static let bytesMax = 2_600
 }

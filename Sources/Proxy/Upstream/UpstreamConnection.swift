@@ -288,7 +288,7 @@ final class UpstreamConnection: EventTarget {
     }
 
     private static let outputBytesMax = 64 * 1024
-    /// Reads in one go: 256 kB. Where proxy and peers are as fast as each other, a transfer would never pause for
-    /// the other connections of the shard.
+    /// Reads in one go: 256 kB. Where proxy and peers are as fast as each other, a transfer would never pause
+    /// for the other connections of the shard.
     private static let turnsMax = 16
 }

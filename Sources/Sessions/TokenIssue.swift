@@ -1,0 +1,40 @@
+// The making of a token pair for a session whose new state is on disk: claims, signature, the refresh token's
+// text.
+//
+// Owned by: the sessions queue. It holds secrets, so it prints as nothing.
+
+import Crypto
+import JOSE
+import Primitives
+
+/// A pair that is to be signed once the transaction is on disk.
+struct TokenIssue: CustomStringConvertible, CustomReflectable {
+    let session: Session
+    /// The generation that the pair belongs to.
+    let token: RefreshToken
+    /// The subject's epoch.
+    let epoch: Int64
+
+    /// The pair; nil when the signer fails, and then the same refresh token gives the same child once more.
+    func signed(
+        by signer: TokenSigner, mint: RefreshTokenMint, policy: SessionPolicy, now: WallTime
+    ) -> IssuedTokens? {
+        // An access token outlives its session's final deadline by nothing.
+        let expires = min(now.advanced(byMilliseconds: policy.accessLifetime), session.finalDeadline)
+        let claims = AccessTokenClaims(
+            issuer: policy.issuer, subject: session.subject, audiences: [policy.audience],
+            issuedAt: now.seconds,
+            expiresAt: expires.seconds, tokenID: Base64URL.text(RandomBytes.make(Self.tokenIDBytes).span),
+            sessionID: session.sid, generation: token.generation, epoch: epoch, sessionClaims: session.claims)
+        guard let access = try? signer.sign(payload: claims.payload()) else { return nil }
+        return IssuedTokens(
+            sid: session.sid, subject: session.subject, accessToken: access, refreshToken: mint.text(token),
+            accessSeconds: max(0, expires.seconds - now.seconds),
+            refreshSeconds: max(0, session.refreshDeadline.seconds - now.seconds))
+    }
+
+    var description: String { "a token pair to be signed" }
+    var customMirror: Mirror { Mirror(self, children: [:]) }
+
+    private static let tokenIDBytes = 16
+}
