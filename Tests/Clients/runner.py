@@ -28,7 +28,9 @@ def main():
         os.path.basename(path)[:-3] for path in glob.glob(os.path.join(here, "test_*.py")))
     suite = unittest.defaultTestLoader.loadTestsFromNames(names)
     result = unittest.TextTestRunner(resultclass=Result, verbosity=2).run(suite)
-    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    # One test may fail in several of its cases.
+    broken = {getattr(test, "test_case", test) for test, _ in result.failures + result.errors}
+    failed = len(broken) + len(result.unexpectedSuccesses)
     known, skipped = len(result.expectedFailures), len(result.skipped)
     # An error in setUpClass counts no test, so the sum is taken from those that ran.
     passed = max(0, result.testsRun - failed - known - skipped)
