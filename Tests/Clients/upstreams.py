@@ -117,6 +117,8 @@ class Upstream:
             while True:
                 request = Request(connection.until(b"\r\n\r\n"), connection)
                 if self.reads_body:
+                    if request.one("expect"):
+                        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
                     request.body = connection.body(request)
                 self.requests.append(request)
                 reply = self.answer(request, connection)
