@@ -61,12 +61,12 @@ enum RefreshEndpoint {
             connection.awaitReply(.logout(clearsCookies: false), .end(sid, reason: .logout))
             return
         }
-        if !isSameOrigin(connection) { return }
         let candidates = cookieTokens(connection)
         let session = connection.presentedSession
         if candidates.isEmpty && session == nil {
-            connection.respond(loggedOut(connection, clearsCookies: true))
-        } else {
+            let isOurPage = SameOrigin.isShown(by: connection.head, connection.shard.runtime.publicOrigin)
+            connection.respond(loggedOut(connection, clearsCookies: isOurPage))
+        } else if isSameOrigin(connection) {
             connection.awaitReply(
                 .logout(clearsCookies: true),
                 .endByTokens(candidates: candidates, session: session, reason: .logout))
