@@ -10,9 +10,10 @@ import Primitives
 /// Takes in connections and deals them out.
 package final class Listener {
     private let descriptor: FileDescriptor
-    private let queue: DispatchQueue
     private let source: any DispatchSourceRead
+    private let timer: any DispatchSourceTimer
     private var isStarted = false
+    private var isPaused = false
     /// The address that is really bound: the port when 0 was asked for.
     package let address: SocketAddress
 
@@ -24,7 +25,7 @@ package final class Listener {
         try Syscalls.bind(socket.raw, to: address)
         try Syscalls.listen(socket.raw, backlog: Self.backlog)
         self.address = Syscalls.localAddress(socket.raw) ?? address
-        self.queue = queue
+        timer = DispatchSource.makeTimerSource(queue: queue)
         source = DispatchSource.makeReadSource(fileDescriptor: socket.raw, queue: queue)
         descriptor = socket
     }
@@ -32,8 +33,10 @@ package final class Listener {
     deinit {
         // Dispatch crashes when a source is let go that never ran. Cancelled first, it runs without looking.
         if isStarted { return }
-        source.cancel()
-        source.resume()
+        for unused: any DispatchSourceProtocol in [source, timer] {
+            unused.cancel()
+            unused.resume()
+        }
     }
 
     /// Starts accepting.
@@ -53,17 +56,34 @@ package final class Listener {
                 pause()
             }
         }
+        // The descriptor must outlive the source that watches it, and that ends only after its cancellation.
+        source.setCancelHandler { withExtendedLifetime(self) {} }
+        timer.setEventHandler { [unowned self] in goOn() }
+        // Armed once at the start: Dispatch takes a descriptor for its first timer, and when accepting pauses
+        // there is none to be had.
+        timer.schedule(deadline: .now() + .milliseconds(Self.pauseMilliseconds))
         isStarted = true
+        timer.resume()
         source.resume()
     }
 
     /// Stops accepting for good; the port is free once the listener is gone.
-    package func stop() { source.cancel() }
+    package func stop() {
+        goOn()
+        timer.cancel()
+        source.cancel()
+    }
 
     private func pause() {
+        isPaused = true
         source.suspend()
-        let resumption = DispatchWorkItem { [source] in source.resume() }
-        queue.asyncAfter(deadline: .now() + .milliseconds(Self.pauseMilliseconds), execute: resumption)
+        timer.schedule(deadline: .now() + .milliseconds(Self.pauseMilliseconds))
+    }
+
+    private func goOn() {
+        if !isPaused { return }
+        isPaused = false
+        source.resume()
     }
 
     private static let backlog: Int32 = 4096

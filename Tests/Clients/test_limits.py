@@ -99,9 +99,6 @@ class Limits(unittest.TestCase):
         for raw in crowd:
             raw.reset()
 
-    # The listener never accepts again: what would resume it is a timer, and Dispatch makes the descriptor of its first
-    # timer only then, when there is none to be had.
-    @unittest.expectedFailure
     def test_running_out_of_descriptors(self):
         gateway = self.gateway("connections_per_address 2000;", main="workers 1;")
         subprocess.run(["prlimit", "--pid", str(gateway.process.pid), "--nofile=64:64"], check=True)

@@ -212,9 +212,6 @@ class Figures(unittest.TestCase):
 
 
 class Ending(unittest.TestCase):
-    # "serving on" is said before SIGTERM has a handler, so a stop at that moment is a kill: exit by signal, no drain.
-    # About one stop in twenty hits it.
-    @unittest.expectedFailure
     def test_sigterm_at_once_is_an_orderly_end(self):
         demo = Demo()
         codes = set()

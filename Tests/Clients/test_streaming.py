@@ -207,9 +207,6 @@ class Clients(unittest.TestCase):
         raw.close()
         gateway.lines_for("/half", 1)
 
-    # No wait is without a limit (limits: body_timeout), but this one is: the upstream's pieces fill the client's buffer
-    # outside of the pump, which alone sets deadlines. The exchange holds both connections for as long as it likes.
-    @unittest.expectedFailure
     def test_client_that_never_reads_is_let_go(self):
         raw = Raw(gateway.port, receive_buffer=4096)
         raw.send("GET /big/stall HTTP/1.1\r\nHost: a\r\n\r\n")
