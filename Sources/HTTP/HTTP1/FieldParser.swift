@@ -48,8 +48,7 @@ enum FieldParser {
             index += 1
 
             guard let value = try valueRange(bytes, &index) else { return .needsMore }
-            let alias = table.name(foldedHash: hash, bytes, nameStart, nameEnd)
-            let isExact = alias != .other && table.isExact(alias, bytes, nameStart)
+            let (alias, isExact) = table.name(foldedHash: hash, bytes, nameStart, nameEnd)
             let isCanonical =
                 value.start == nameEnd + 2 && bytes[nameEnd + 1] == 0x20 && value.end + 2 == index
             block.append(

@@ -140,37 +140,38 @@ final class FieldNameTable: Sendable {
         self.offsets = offsets
     }
 
-    /// What a name folds to, given the hash over its folded bytes; `.other` when it is no known name.
-    func name(foldedHash hash: UInt32, _ bytes: Span<UInt8>, _ start: Int, _ end: Int) -> FieldName {
+    /// What a name folds to, given the hash over its folded bytes, and whether it is spelled with that name's own
+    /// punctuation; `.other` when it folds to no known name.
+    func name(
+        foldedHash hash: UInt32, _ bytes: Span<UInt8>, _ start: Int, _ end: Int
+    ) -> (name: FieldName, isExact: Bool) {
         var slot = Int(hash >> 8) & 255
         while slots[slot] != 0 {
             let candidate = Int(slots[slot])
-            if matches(candidate, bytes, start, end) { return FieldName(rawValue: slots[slot]) ?? .other }
+            if let isExact = matches(candidate, bytes, start, end) {
+                return (FieldName(rawValue: slots[slot]) ?? .other, isExact)
+            }
             slot = (slot + 1) & 255
         }
-        return .other
+        return (.other, false)
     }
 
-    private func matches(_ candidate: Int, _ bytes: Span<UInt8>, _ start: Int, _ end: Int) -> Bool {
+    /// nil: another name. Otherwise whether the spelling is exact.
+    @inline(__always)
+    private func matches(_ candidate: Int, _ bytes: Span<UInt8>, _ start: Int, _ end: Int) -> Bool? {
         let offset = offsets[candidate]
-        if offsets[candidate + 1] - offset != end - start { return false }
+        if offsets[candidate + 1] - offset != end - start { return nil }
+        var isExact = true
         var index = start
         while index < end {
-            if FieldFolding.fold(bytes[index]) != text[offset + index - start] { return false }
+            let byte = bytes[index]
+            let expected = text[offset + index - start]
+            if ASCII.lowercased(byte) != expected {
+                if FieldFolding.fold(byte) != expected { return nil }
+                isExact = false
+            }
             index += 1
         }
-        return true
-    }
-
-    /// Whether the name is spelled with its own punctuation, and is not merely an alias of it.
-    func isExact(_ name: FieldName, _ bytes: Span<UInt8>, _ start: Int) -> Bool {
-        let offset = offsets[Int(name.rawValue)]
-        let count = offsets[Int(name.rawValue) + 1] - offset
-        var index = 0
-        while index < count {
-            if ASCII.lowercased(bytes[start + index]) != text[offset + index] { return false }
-            index += 1
-        }
-        return true
+        return isExact
     }
 }
