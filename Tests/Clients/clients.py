@@ -36,7 +36,9 @@ class Reply:
         return found
 
 
-def curl(url, *arguments, method=None, headers=(), data=None, as_json=None, token=None, cookies=None, form=None):
+def curl(
+    url, *arguments, method=None, headers=(), data=None, as_json=None, token=None, cookies=None, form=None
+):
     """One request by curl; the paths go out exactly as they stand."""
     command = ["curl", "-s", "-S", "-i", "--path-as-is", "--globoff", "--max-time", "20", "-H", "Expect:"]
     if method:

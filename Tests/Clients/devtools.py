@@ -1,5 +1,5 @@
-# Chromium as a test drives it: the browser process, and the DevTools protocol over a WebSocket of our own, so that the
-# tests need nothing but the standard library.
+# Chromium as a test drives it: the browser process, and the DevTools protocol over a WebSocket of our own, so
+# that the tests need nothing but the standard library.
 
 import base64
 import json
@@ -20,9 +20,13 @@ class WebSocket:
         host, port, path = re.match(r"ws://([^:/]+):(\d+)(/.*)", url).groups()
         self.socket = socket.create_connection((host, int(port)), timeout=20)
         key = base64.b64encode(os.urandom(16)).decode()
-        self.socket.sendall((f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
-                             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
-                             "Sec-WebSocket-Version: 13\r\n\r\n").encode())
+        self.socket.sendall(
+            (
+                f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
+                f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
+                "Sec-WebSocket-Version: 13\r\n\r\n"
+            ).encode()
+        )
         self.input = b""
         while b"\r\n\r\n" not in self.input:
             self._fill()
@@ -44,7 +48,9 @@ class WebSocket:
 
     def send(self, text, opcode=1):
         data, mask = text.encode() if isinstance(text, str) else text, os.urandom(4)
-        length = struct.pack("!B", 0x80 | len(data)) if len(data) < 126 else struct.pack("!BH", 0xFE, len(data))
+        length = (
+            struct.pack("!B", 0x80 | len(data)) if len(data) < 126 else struct.pack("!BH", 0xFE, len(data))
+        )
         body = bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
         self.socket.sendall(bytes([0x80 | opcode]) + length + mask + body)
 
@@ -75,13 +81,27 @@ class Browser:
     def __init__(self):
         self.home = directory()
         self.process = launch(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--remote-debugging-port=0",
-             f"--user-data-dir={self.home}", "about:blank"],
-            stdout=open(os.path.join(self.home, "out"), "wb"), stderr=open(os.path.join(self.home, "errors"), "wb"),
-            start_new_session=True)
+            [
+                "chromium",
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--remote-debugging-port=0",
+                f"--user-data-dir={self.home}",
+                "about:blank",
+            ],
+            stdout=open(os.path.join(self.home, "out"), "wb"),
+            stderr=open(os.path.join(self.home, "errors"), "wb"),
+            start_new_session=True,
+        )
         port_file = os.path.join(self.home, "DevToolsActivePort")
-        wait_until(lambda: os.path.exists(port_file) and open(port_file).read().count("\n") >= 1, 30, "Chromium")
+        wait_until(
+            lambda: os.path.exists(port_file) and open(port_file).read().count("\n") >= 1, 30, "Chromium"
+        )
         port = open(port_file).read().split("\n")[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as pages:
             page = next(page for page in json.load(pages) if page["type"] == "page")
@@ -114,16 +134,20 @@ class Browser:
 
     def wait(self, expression, seconds=10):
         """Waits until an expression is true; a page that is just being left counts as not yet."""
+
         def holds():
             try:
                 return self.script(expression)
             except AssertionError:
                 return False
+
         end = time.monotonic() + seconds
         while not (value := holds()):
             if time.monotonic() > end:
-                raise AssertionError(f"not within {seconds} s: {expression}; at {self.script('location.href')}: "
-                                     f"{self.script('document.body.innerText')}")
+                raise AssertionError(
+                    f"not within {seconds} s: {expression}; at {self.script('location.href')}: "
+                    f"{self.script('document.body.innerText')}"
+                )
             time.sleep(0.05)
         return value
 

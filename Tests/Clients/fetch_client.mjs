@@ -40,7 +40,8 @@ result.event = [events.headers.get('content-type'), new TextDecoder().decode(fir
 await reader.cancel();
 
 const controller = new AbortController();
-const aborted = get('/slow?ms=1500', { signal: controller.signal }).then(() => 'answered', (error) => error.name);
+const slow = get('/slow?ms=1500', { signal: controller.signal });
+const aborted = slow.then(() => 'answered', (error) => error.name);
 setTimeout(() => controller.abort(), 100);
 result.aborted = await aborted;
 

@@ -1,8 +1,9 @@
-# Starts and stops the programs under test: the gateway and the demo API as real processes on loopback, each in a
-# temporary directory, on ports that the system has just called free.
+# Starts and stops the programs under test: the gateway and the demo API as real processes on loopback, each
+# in a temporary directory, on ports that the system has just called free.
 #
-# Whatever happens, nothing outlives the run: every process and directory is registered here and goes at exit. Every
-# gateway's logs are judged when it stops: each line is JSON, and no token that any test has seen is in them.
+# Whatever happens, nothing outlives the run: every process and directory is registered here and goes at exit.
+# Every gateway's logs are judged when it stops: each line is JSON, and no token that any test has seen is in
+# them.
 
 import atexit
 import json
@@ -112,8 +113,19 @@ class Demo:
 class Gateway:
     """A gateway with its configuration, state and logs in one temporary directory."""
 
-    def __init__(self, upstream_port, routes=DEMO_ROUTES, main="", upstream="", access="", refresh="",
-                 limits="", control="", scheme="http", start=True):
+    def __init__(
+        self,
+        upstream_port,
+        routes=DEMO_ROUTES,
+        main="",
+        upstream="",
+        access="",
+        refresh="",
+        limits="",
+        control="",
+        scheme="http",
+        start=True,
+    ):
         self.home = directory()
         self.port, self.control_port = free_port(), free_port()
         self.state = os.path.join(self.home, "state")
@@ -199,8 +211,10 @@ upstream api {{ server http://127.0.0.1:{upstream_port}; {upstream} }}
 
     def lines_for(self, path, count, seconds=3.0):
         """The `count` access lines of a path, when there are exactly so many and no more follow soon."""
+
         def found():
             return [line for line in self.access_log() if line["url.path"] == path]
+
         wait_until(lambda: len(found()) >= count, seconds, f"{count} log lines for {path}")
         time.sleep(0.05)
         lines = found()

@@ -1,5 +1,5 @@
-# Runs the test modules and says in one last line how it went. A test that is expected to fail shows a known fault of
-# the gateway; when it passes all at once, the run fails, so that the mark goes when the fault does.
+# Runs the test modules and says in one last line how it went. A test that is expected to fail shows a known
+# fault of the gateway; when it passes all at once, the run fails, so that the mark goes when the fault does.
 
 import glob
 import os
@@ -25,7 +25,8 @@ class Result(unittest.TextTestResult):
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
     names = sys.argv[1:] or sorted(
-        os.path.basename(path)[:-3] for path in glob.glob(os.path.join(here, "test_*.py")))
+        os.path.basename(path)[:-3] for path in glob.glob(os.path.join(here, "test_*.py"))
+    )
     suite = unittest.defaultTestLoader.loadTestsFromNames(names)
     result = unittest.TextTestRunner(resultclass=Result, verbosity=2).run(suite)
     # One test may fail in several of its cases.
@@ -34,7 +35,9 @@ def main():
     known, skipped = len(result.expectedFailures), len(result.skipped)
     # An error in setUpClass counts no test, so the sum is taken from those that ran.
     passed = max(0, result.testsRun - failed - known - skipped)
-    notes = "".join(f", {count} {word}" for count, word in ((known, "known faults"), (skipped, "skipped")) if count)
+    notes = "".join(
+        f", {count} {word}" for count, word in ((known, "known faults"), (skipped, "skipped")) if count
+    )
     print(f"{passed} passed, {failed} failed{notes}")
     sys.exit(1 if failed or not result.testsRun else 0)
 

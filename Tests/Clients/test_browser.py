@@ -1,5 +1,5 @@
-# A real browser on the demo's pages: log-in, the application, an access token that expires under it, the session as
-# the control API lists it, and log-out.
+# A real browser on the demo's pages: log-in, the application, an access token that expires under it, the
+# session as the control API lists it, and log-out.
 
 import time
 import unittest
@@ -49,7 +49,9 @@ class InTheBrowser(unittest.TestCase):
             self.assertGreater(cookie["expires"] - time.time(), 6 * 86400)
         self.assertEqual((cookies["access"]["path"], cookies["refresh"]["path"]), ("/", "/refresh"))
         self.assertEqual(self.browser.script("document.cookie"), "")
-        self.assertIn('"subject": "alice"', self.browser.script("document.getElementById('whoami').textContent"))
+        self.assertIn(
+            '"subject": "alice"', self.browser.script("document.getElementById('whoami').textContent")
+        )
         self.browser.wait("document.getElementById('items').textContent.includes('twine')")
         self.browser.wait("document.getElementById('event').textContent.includes('alice')")
 
@@ -79,18 +81,23 @@ class InTheBrowser(unittest.TestCase):
         self.log_in()
         statuses = self.browser.script(
             "Promise.all(Array.from({ length: 20 }, () => fetch('/refresh', { method: 'POST' })"
-            ".then((answer) => answer.status)))")
+            ".then((answer) => answer.status)))"
+        )
         self.assertEqual(set(statuses), {200})
         self.assertEqual(self.browser.script("fetch('/whoami').then((answer) => answer.status)"), 200)
-        self.assertEqual(self.browser.script("fetch('/refresh', {method: 'POST'}).then((a) => a.status)"), 200)
+        self.assertEqual(
+            self.browser.script("fetch('/refresh', {method: 'POST'}).then((a) => a.status)"), 200
+        )
 
     def test_page_of_another_origin_changes_nothing(self):
         self.log_in()
         # 127.0.0.1 is another site than localhost, to the browser.
         self.browser.open(f"http://127.0.0.1:{self.gateway.port}/login.html")
         for path in ("/refresh", "/refresh/logout", "/account/delete"):
-            self.browser.script(f"fetch('{self.gateway.origin}{path}', {{ method: 'POST', mode: 'no-cors', "
-                                "credentials: 'include' }).then(() => 1, () => 0)")
+            self.browser.script(
+                f"fetch('{self.gateway.origin}{path}', {{ method: 'POST', mode: 'no-cors', "
+                "credentials: 'include' }).then(() => 1, () => 0)"
+            )
         live = [session for session in self.sessions() if session["state"] == "live"]
         self.assertTrue(live)
         self.browser.open(self.gateway.origin + "/app")

@@ -36,18 +36,26 @@ class Calls(unittest.TestCase):
             self.assertEqual(curl(gateway.base + path).status, 401, "the public side has no such page")
 
     def test_begin_gives_a_pair_that_works(self):
-        reply = begin("carl", claims={"role": "user", "team": ["a", "b"], "scope": "items:read"}, label="phone")
+        reply = begin(
+            "carl", claims={"role": "user", "team": ["a", "b"], "scope": "items:read"}, label="phone"
+        )
         self.assertEqual(reply.status, 201)
         who = curl(gateway.base + "/whoami", token=reply.json["access_token"]).json
         self.assertEqual((who["subject"], who["role"], who["scope"]), ("carl", "user", "items:read"))
         self.assertTrue(refreshes(reply.json))
 
     def test_begin_refuses_what_it_cannot_use(self):
-        cases = [({}, "subject"), ({"subject": ""}, "subject"), ({"subject": "a\r\nX: y"}, "subject"),
-                 ({"subject": 7}, "subject"), ({"subject": "x" * 256}, "subject"),
-                 ({"subject": "a", "claims": []}, "claims"), ({"subject": "a", "claims": {"sub": "root"}}, "claims"),
-                 ({"subject": "a", "claims": {"exp": 1}}, "claims"),
-                 ({"subject": "a", "claims": {"x": "y" * 4000}}, "claims")]
+        cases = [
+            ({}, "subject"),
+            ({"subject": ""}, "subject"),
+            ({"subject": "a\r\nX: y"}, "subject"),
+            ({"subject": 7}, "subject"),
+            ({"subject": "x" * 256}, "subject"),
+            ({"subject": "a", "claims": []}, "claims"),
+            ({"subject": "a", "claims": {"sub": "root"}}, "claims"),
+            ({"subject": "a", "claims": {"exp": 1}}, "claims"),
+            ({"subject": "a", "claims": {"x": "y" * 4000}}, "claims"),
+        ]
         for body, code in cases:
             reply = curl(gateway.control + "/sessions", as_json=body)
             self.assertEqual((reply.status, reply.json["code"]), (400, code), str(body)[:60])
@@ -61,7 +69,9 @@ class Calls(unittest.TestCase):
         self.assertEqual({session["label"] for session in sessions}, {"one", "two"})
         found = curl(gateway.control + "/sessions/" + sessions[0]["sid"])
         self.assertEqual(found.status, 200)
-        self.assertEqual((found.json["subject"], found.json["state"], found.json["generation"]), ("dora", "live", 0))
+        self.assertEqual(
+            (found.json["subject"], found.json["state"], found.json["generation"]), ("dora", "live", 0)
+        )
         self.assertEqual(curl(gateway.control + "/sessions?subject=nobody").json["sessions"], [])
         for sid in ("A" * 22, "x", "%00"):
             self.assertIn(curl(gateway.control + "/sessions/" + sid).status, (404, 400), sid)
@@ -86,18 +96,23 @@ class Calls(unittest.TestCase):
     def test_subjects_are_percent_encoded(self):
         self.end_by_encoded_name("f ä|1+2", "f%20%C3%A4%7C1%2B2")
 
+    # A session can begin for a subject with a slash in its name, so calls must be able to name the subject.
     def test_subjects_with_slashes_too(self):
         self.end_by_encoded_name("corp/fred", "corp%2Ffred")
 
     def test_end_all_of_a_subject(self):
         pairs = [begin("gus", label=str(number)).json for number in range(3)]
-        sid = next(s["sid"] for s in curl(gateway.control + "/sessions?subject=gus").json["sessions"]
-                   if s["label"] == "1")
+        sid = next(
+            s["sid"]
+            for s in curl(gateway.control + "/sessions?subject=gus").json["sessions"]
+            if s["label"] == "1"
+        )
         bad = curl(gateway.control + "/subjects/gus/sessions?except=x", method="DELETE")
         self.assertEqual(bad.status, 400)
         self.assertEqual([status(pair) for pair in pairs], [200, 200, 200])
         self.assertEqual(
-            curl(gateway.control + f"/subjects/gus/sessions?except={sid}", method="DELETE").status, 204)
+            curl(gateway.control + f"/subjects/gus/sessions?except={sid}", method="DELETE").status, 204
+        )
         self.assertEqual([status(pair) for pair in pairs], [401, 200, 401])
         self.assertTrue(refreshes(pairs[1]))
         self.assertEqual(curl(gateway.control + "/subjects/gus/sessions", method="DELETE").status, 204)
@@ -133,14 +148,24 @@ class Calls(unittest.TestCase):
 
 class Callers(unittest.TestCase):
     def test_no_page_of_a_browser_may_call(self):
-        cases = [["Origin: http://localhost"], ["Origin: null"], ["Sec-Fetch-Site: same-origin"],
-                 ["Sec-Fetch-Site: none"], ["Host: evil.example"], ["Host: localhost.evil.example"]]
+        cases = [
+            ["Origin: http://localhost"],
+            ["Origin: null"],
+            ["Sec-Fetch-Site: same-origin"],
+            ["Sec-Fetch-Site: none"],
+            ["Host: evil.example"],
+            ["Host: localhost.evil.example"],
+        ]
         for headers in cases:
             reply = curl(gateway.control + "/sessions", headers=headers)
             self.assertEqual(reply.status, 403, headers)
-            self.assertEqual(curl(gateway.control + "/sessions", headers=headers, as_json={"subject": "x"}).status, 403)
+            self.assertEqual(
+                curl(gateway.control + "/sessions", headers=headers, as_json={"subject": "x"}).status, 403
+            )
             self.assertEqual(curl(gateway.control + "/healthz", headers=headers).status, 200)
 
+    # DNS rebinding: browsers send neither Sec-Fetch-Site to a plain http name nor Origin with a GET, so the
+    # Host is all there is to tell, and a name that begins with "127." need not be an address.
     def test_no_name_that_begins_like_loopback(self):
         reply = curl(gateway.control + "/sessions", headers=["Host: 127.0.0.1.evil.example"])
         self.assertEqual(reply.status, 403)
@@ -183,8 +208,11 @@ class Delivery(unittest.TestCase):
     def test_https_names_are_prefixed_and_secure(self):
         secure = Gateway(demo.port, scheme="https", routes=DEMO_ROUTES)
         try:
-            reply = curl(secure.base + "/login", as_json={"user": "bob", "password": "builder"},
-                         headers=["Sec-Fetch-Site: same-origin"])
+            reply = curl(
+                secure.base + "/login",
+                as_json={"user": "bob", "password": "builder"},
+                headers=["Sec-Fetch-Site: same-origin"],
+            )
             cookies = reply.cookies()
             self.assertEqual(set(cookies), {"__Host-access", "__Secure-refresh"})
             for value, attributes in cookies.values():

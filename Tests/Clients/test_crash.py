@@ -1,5 +1,6 @@
-# kill -9 at random moments while clients refresh: no acknowledged rotation and no acknowledged log-out is lost, and no
-# client loses its session by it. CRASH_SEED repeats a run's moments; CRASH_ROUNDS makes it longer.
+# kill -9 at random moments while clients refresh: no acknowledged rotation and no acknowledged log-out is
+# lost, and no client loses its session by it. CRASH_SEED repeats a run's moments; CRASH_ROUNDS makes it
+# longer.
 
 import http.client
 import json
@@ -33,8 +34,12 @@ class Refresher(threading.Thread):
             try:
                 if connection is None:
                     connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=10)
-                connection.request("POST", "/refresh", json.dumps({"refresh_token": self.token}),
-                                   {"Content-Type": "application/json"})
+                connection.request(
+                    "POST",
+                    "/refresh",
+                    json.dumps({"refresh_token": self.token}),
+                    {"Content-Type": "application/json"},
+                )
                 reply = connection.getresponse()
                 body = json.loads(reply.read())
             except (OSError, http.client.HTTPException, ValueError):
@@ -68,7 +73,9 @@ class Crash(unittest.TestCase):
         for _ in range(ROUNDS):
             leaver = login(self.gateway, "bob", "builder")
             time.sleep(moments.uniform(0.02, 0.3))
-            reply = curl(self.gateway.base + "/refresh/logout", as_json={"refresh_token": leaver["refresh_token"]})
+            reply = curl(
+                self.gateway.base + "/refresh/logout", as_json={"refresh_token": leaver["refresh_token"]}
+            )
             self.assertEqual(reply.status, 204)
             self.gateway.kill()
             starts.append(self.gateway.start())
@@ -85,7 +92,10 @@ class Crash(unittest.TestCase):
         for pair in ended:
             self.assert_ended(pair)
         rotations, lost = sum(c.acknowledged for c in clients), sum(c.lost for c in clients)
-        print(f"    {rotations} rotations, {lost} attempts lost, slowest start {max(starts) * 1000:.0f} ms", flush=True)
+        print(
+            f"    {rotations} rotations, {lost} attempts lost, slowest start {max(starts) * 1000:.0f} ms",
+            flush=True,
+        )
 
     def assert_ended(self, pair):
         refused = curl(self.gateway.base + "/refresh", as_json={"refresh_token": pair["refresh_token"]})

@@ -1,4 +1,5 @@
-# Client libraries as applications use them: node's fetch, and authlib's OAuth 2 session that refreshes by itself.
+# Client libraries as applications use them: node's fetch, and authlib's OAuth 2 session that refreshes by
+# itself.
 
 import json
 import os
@@ -29,8 +30,10 @@ class Node(unittest.TestCase):
         done = subprocess.run(["node", script, gateway.base], capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
         result = json.loads(done.stdout)
-        self.assertEqual(result["login"], [200, [
-            "access_token", "expires_in", "refresh_expires_in", "refresh_token", "token_type"]])
+        self.assertEqual(
+            result["login"],
+            [200, ["access_token", "expires_in", "refresh_expires_in", "refresh_token", "token_type"]],
+        )
         self.assertEqual((result["parallel"], result["refreshes"], result["children"]), (200, [200], 1))
         self.assertEqual(result["afterRefresh"], "alice")
         self.assertEqual(result["streamed"], [5_000_000, True])
@@ -45,11 +48,15 @@ class Node(unittest.TestCase):
 class Authlib(unittest.TestCase):
     def session(self, pair):
         from authlib.integrations.requests_client import OAuth2Session
+
         saved = []
         session = OAuth2Session(
-            client_id="app", token_endpoint=gateway.base + "/refresh", token_endpoint_auth_method="none",
+            client_id="app",
+            token_endpoint=gateway.base + "/refresh",
+            token_endpoint_auth_method="none",
             token={**pair, "expires_at": int(time.time()) - 1},
-            update_token=lambda token, refresh_token=None, access_token=None: saved.append(token))
+            update_token=lambda token, refresh_token=None, access_token=None: saved.append(token),
+        )
         return session, saved
 
     def test_it_refreshes_by_itself(self):
@@ -71,6 +78,7 @@ class Authlib(unittest.TestCase):
 
     def test_it_says_so_when_the_session_has_ended(self):
         from authlib.integrations.base_client.errors import OAuthError
+
         pair = login(gateway)
         curl(gateway.base + "/refresh/logout", as_json={"refresh_token": pair["refresh_token"]})
         session, _ = self.session(pair)

@@ -42,8 +42,9 @@ class SessionEnd(unittest.TestCase):
         cookies = login(gateway, browser=True)
         reply = curl(gateway.base + "/account/logout", method="POST", cookies=cookies, headers=SAME_ORIGIN)
         self.assertEqual(reply.status, 204)
-        self.assertEqual({name: value for name, (value, _) in reply.cookies().items()},
-                         {"access": "", "refresh": ""})
+        self.assertEqual(
+            {name: value for name, (value, _) in reply.cookies().items()}, {"access": "", "refresh": ""}
+        )
         self.assertEqual(curl(gateway.base + "/whoami", cookies=cookies).json["code"], "session_ended")
 
     def test_others_spares_the_one_that_asks(self):
@@ -72,10 +73,13 @@ class SessionEnd(unittest.TestCase):
             self.assertTrue(self.refreshes(pair))
 
     def test_elsewhere_it_means_nothing(self):
-        plain = Gateway(demo.port, routes="""
+        plain = Gateway(
+            demo.port,
+            routes="""
             route /login { upstream api; access anonymous; login; }
             route / { upstream api; }
-        """)
+        """,
+        )
         try:
             pair = login(plain)
             reply = curl(plain.base + "/account/delete", method="POST", token=pair["access_token"])

@@ -1,4 +1,5 @@
-# A session from login to its end, by curl: login, requests, refresh in its three ways, retry, replay, logout, revoke.
+# A session from login to its end, by curl: login, requests, refresh in its three ways, retry, replay, logout,
+# revoke.
 
 import base64
 import json
@@ -24,7 +25,9 @@ def tearDownModule():
 def refresh(token=None, cookies=None, headers=(), **options):
     """A refresh by JSON, or by cookie."""
     body = {"refresh_token": token} if token else None
-    return curl(gateway.base + "/refresh", method="POST", as_json=body, cookies=cookies, headers=headers, **options)
+    return curl(
+        gateway.base + "/refresh", method="POST", as_json=body, cookies=cookies, headers=headers, **options
+    )
 
 
 def claims(access_token):
@@ -40,8 +43,10 @@ class Login(unittest.TestCase):
     def test_json_login_answers_with_the_pair_of_rfc_6749(self):
         reply = curl(gateway.base + "/login", as_json={"user": "alice", "password": "wonderland"})
         self.assertEqual(reply.status, 200)
-        self.assertEqual(set(reply.json), {
-            "access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in"})
+        self.assertEqual(
+            set(reply.json),
+            {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in"},
+        )
         self.assertEqual(reply.json["token_type"], "Bearer")
         self.assertEqual(reply.json["expires_in"], 900)
         self.assertEqual(reply.json["refresh_expires_in"], 7 * 86400)
@@ -55,15 +60,20 @@ class Login(unittest.TestCase):
         header = json.loads(base64.urlsafe_b64decode(pair["access_token"].split(".")[0] + "=="))
         self.assertEqual((header["typ"], header["alg"]), ("at+jwt", "ES256"))
         content = claims(pair["access_token"])
-        self.assertEqual((content["sub"], content["aud"], content["iss"]), ("alice", "clients", gateway.origin))
+        self.assertEqual(
+            (content["sub"], content["aud"], content["iss"]), ("alice", "clients", gateway.origin)
+        )
         self.assertEqual((content["gen"], content["role"]), (0, "admin"))
         self.assertEqual(content["exp"] - content["iat"], 900)
         self.assertEqual(len(base64.urlsafe_b64decode(content["sid"] + "==")), 16)
         self.assertLess(abs(content["iat"] - time.time()), 5)
 
     def test_form_login_of_a_page_is_a_redirect_with_cookies(self):
-        reply = curl(gateway.base + "/login", form={"user": "bob", "password": "builder"},
-                     headers=["Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate"])
+        reply = curl(
+            gateway.base + "/login",
+            form={"user": "bob", "password": "builder"},
+            headers=["Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate"],
+        )
         self.assertEqual((reply.status, reply.one("location")), (303, "/app"))
         cookies = reply.cookies()
         self.assertEqual(set(cookies), {"access", "refresh"})
@@ -82,8 +92,11 @@ class Login(unittest.TestCase):
 
     def test_second_login_of_a_client_replaces_its_session(self):
         first = login(gateway)
-        second = curl(gateway.base + "/login", token=first["access_token"],
-                      as_json={"user": "alice", "password": "wonderland"}).json
+        second = curl(
+            gateway.base + "/login",
+            token=first["access_token"],
+            as_json={"user": "alice", "password": "wonderland"},
+        ).json
         self.assertEqual(whoami(first["access_token"]).status, 401)
         self.assertEqual(whoami(second["access_token"]).status, 200)
         self.assertEqual(refresh(first["refresh_token"]).json["code"], "session_ended")
@@ -92,8 +105,10 @@ class Login(unittest.TestCase):
 class Refresh(unittest.TestCase):
     def test_by_form_as_oauth_has_it(self):
         pair = login(gateway)
-        reply = curl(gateway.base + "/refresh", form={
-            "grant_type": "refresh_token", "refresh_token": pair["refresh_token"]})
+        reply = curl(
+            gateway.base + "/refresh",
+            form={"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]},
+        )
         self.assertEqual(reply.status, 200)
         self.assertNotEqual(reply.json["refresh_token"], pair["refresh_token"])
         self.assertEqual(claims(reply.json["access_token"])["gen"], 1)
@@ -117,8 +132,12 @@ class Refresh(unittest.TestCase):
 
     def test_by_cookie_of_another_site_is_refused_and_costs_nothing(self):
         cookies = login(gateway, browser=True)
-        for headers in (["Sec-Fetch-Site: cross-site"], ["Sec-Fetch-Site: same-site"], [],
-                        ["Origin: https://evil.example"]):
+        for headers in (
+            ["Sec-Fetch-Site: cross-site"],
+            ["Sec-Fetch-Site: same-site"],
+            [],
+            ["Origin: https://evil.example"],
+        ):
             reply = refresh(cookies=cookies, headers=headers)
             self.assertEqual((reply.status, reply.json["code"]), (403, "cross_origin"), headers)
             self.assertEqual(reply.all("set-cookie"), [])
@@ -180,8 +199,9 @@ class Refresh(unittest.TestCase):
         refresh(cookies=child, headers=site)
         reply = refresh(cookies=cookies, headers=site)
         self.assertEqual((reply.status, reply.json["error"]), (401, "invalid_grant"))
-        self.assertEqual({name: value for name, (value, _) in reply.cookies().items()},
-                         {"access": "", "refresh": ""})
+        self.assertEqual(
+            {name: value for name, (value, _) in reply.cookies().items()}, {"access": "", "refresh": ""}
+        )
         for _, attributes in reply.cookies().values():
             self.assertIn("max-age=0", attributes)
 
@@ -196,8 +216,11 @@ class Refresh(unittest.TestCase):
         self.assertEqual(refresh().json["error"], "invalid_request")
         wrong_grant = curl(gateway.base + "/refresh", form={"grant_type": "password", "refresh_token": token})
         self.assertEqual(wrong_grant.json["error"], "unsupported_grant_type")
-        twice = curl(gateway.base + "/refresh", data=f"refresh_token={token}&refresh_token={token}",
-                     headers=["Content-Type: application/x-www-form-urlencoded"])
+        twice = curl(
+            gateway.base + "/refresh",
+            data=f"refresh_token={token}&refresh_token={token}",
+            headers=["Content-Type: application/x-www-form-urlencoded"],
+        )
         self.assertEqual((twice.status, twice.json["error"]), (400, "invalid_request"))
         query = curl(gateway.base + f"/refresh?refresh_token={token}", method="POST")
         self.assertEqual(query.status, 400)
@@ -219,27 +242,44 @@ class End(unittest.TestCase):
 
     def test_logout_by_bearer(self):
         pair = login(gateway)
-        self.assertEqual(curl(gateway.base + "/refresh/logout", method="POST", token=pair["access_token"]).status, 204)
+        self.assertEqual(
+            curl(gateway.base + "/refresh/logout", method="POST", token=pair["access_token"]).status, 204
+        )
         self.assert_ended(pair)
 
     def test_logout_by_cookies_clears_them(self):
         cookies = login(gateway, browser=True)
-        refused = curl(gateway.base + "/refresh/logout", method="POST", cookies=cookies,
-                       headers=["Sec-Fetch-Site: cross-site"])
+        refused = curl(
+            gateway.base + "/refresh/logout",
+            method="POST",
+            cookies=cookies,
+            headers=["Sec-Fetch-Site: cross-site"],
+        )
         self.assertEqual(refused.status, 403)
-        reply = curl(gateway.base + "/refresh/logout", method="POST", cookies=cookies,
-                     headers=["Sec-Fetch-Site: same-origin"])
+        reply = curl(
+            gateway.base + "/refresh/logout",
+            method="POST",
+            cookies=cookies,
+            headers=["Sec-Fetch-Site: same-origin"],
+        )
         self.assertEqual(reply.status, 204)
         self.assertEqual({value for value, _ in reply.cookies().values()}, {""})
         self.assertEqual(curl(gateway.base + "/whoami", cookies=cookies).json["code"], "session_ended")
 
     def test_logout_of_nobody_is_204(self):
-        self.assertEqual(curl(gateway.base + "/refresh/logout", method="POST").status, 204)
+        url = gateway.base + "/refresh/logout"
+        same = curl(url, method="POST", headers=["Sec-Fetch-Site: same-origin"])
+        self.assertEqual((same.status, set(same.cookies())), (204, {"access", "refresh"}))
+        # Another site's page must not clear the cookies of ours, though it cannot send them.
+        cross = curl(url, method="POST", headers=["Sec-Fetch-Site: cross-site"])
+        self.assertEqual((cross.status, cross.all("set-cookie")), (403, []))
 
     def test_revoke_as_rfc_7009(self):
         for kind in ("refresh_token", "access_token"):
             pair = login(gateway)
-            reply = curl(gateway.base + "/refresh/revoke", form={"token": pair[kind], "token_type_hint": kind})
+            reply = curl(
+                gateway.base + "/refresh/revoke", form={"token": pair[kind], "token_type_hint": kind}
+            )
             self.assertEqual((reply.status, reply.body), (200, b""))
             self.assert_ended(pair)
             again = curl(gateway.base + "/refresh/revoke", form={"token": pair[kind]})

@@ -1,5 +1,6 @@
-# Requests that two readers could understand differently: each is answered with its status and a closed connection, the
-# upstream sees nothing of it, and one line of the log tells of it. What two readers cannot misunderstand passes.
+# Requests that two readers could understand differently: each is answered with its status and a closed
+# connection, the upstream sees nothing of it, and one line of the log tells of it. What two readers cannot
+# misunderstand passes.
 
 import time
 import unittest
@@ -25,7 +26,9 @@ REFUSED = {
     "CL list": (POST + "Content-Length: 0, 0\r\n\r\n" + TRAP, {400}),
     "empty CL beside one": (POST + "Content-Length:\r\nContent-Length: 40\r\n\r\n" + TRAP, {400}),
     "TE in HTTP/1.0": (
-        "POST /open/x HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + TRAP, {400}),
+        "POST /open/x HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + TRAP,
+        {400},
+    ),
     "NUL in a value": ("GET /open/x HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", {400}),
     "NUL in a target": ("GET /open/\0x HTTP/1.1\r\nHost: a\r\n\r\n", {400}),
     "fragment": ("GET /open/x#y HTTP/1.1\r\nHost: a\r\n\r\n", {400}),
@@ -63,34 +66,75 @@ REFUSED = {
     "TLS hello": ("\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + "a" * 40 + "\r\n\r\n", {400}),
     "Expect of another word": (POST + "Expect: 200-ok\r\nContent-Length: 5\r\n\r\nhello", {417}),
     "Expect obfuscated": (POST + "Expect: y 100-continue\r\nContent-Length: 40\r\n\r\n" + TRAP, {400, 417}),
-    "two Expect": (POST + "Expect: 100-continue\r\nExpect: x\r\nContent-Length: 40\r\n\r\n" + TRAP, {400, 417}),
+    "two Expect": (
+        POST + "Expect: 100-continue\r\nExpect: x\r\nContent-Length: 40\r\n\r\n" + TRAP,
+        {400, 417},
+    ),
     "head too large": ("GET /open/x HTTP/1.1\r\nHost: a\r\nX: " + "a" * 40000 + "\r\n\r\n", {431}),
     "too many fields": ("GET /open/x HTTP/1.1\r\nHost: a\r\n" + "A: b\r\n" * 150 + "\r\n", {431}),
     "target too long": ("GET /open/" + "a" * 20000 + " HTTP/1.1\r\nHost: a\r\n\r\n", {414}),
     "body too large": (POST + "Content-Length: 70000\r\n\r\n", {413}),
 }
-for value in ("+5", "-1", "0x5", "5_0", "5 ", "٥", "1e1", "99999999999999999999", "18446744073709551621", "5;", "5 5"):
+for value in (
+    "+5",
+    "-1",
+    "0x5",
+    "5_0",
+    "5 ",
+    "٥",
+    "1e1",
+    "99999999999999999999",
+    "18446744073709551621",
+    "5;",
+    "5 5",
+):
     if value.strip() != value:
         continue
     text = value.encode().decode("latin-1")
     REFUSED[f"CL {value}"] = (POST + f"Content-Length: {text}\r\n\r\nhello" + TRAP, {400})
-for value in ("xchunked", "chunked, chunked", "gzip, chunked", "identity", "chunked, identity", "chunked;q=1", '"chunked"',
-              "\vchunked", "chunked\v", "\x00chunked", "chunk\u00e9d", "", "chunked,", ",chunked", "gzip", "x-chunked"):
+for value in (
+    "xchunked",
+    "chunked, chunked",
+    "gzip, chunked",
+    "identity",
+    "chunked, identity",
+    "chunked;q=1",
+    '"chunked"',
+    "\vchunked",
+    "chunked\v",
+    "\x00chunked",
+    "chunk\u00e9d",
+    "",
+    "chunked,",
+    ",chunked",
+    "gzip",
+    "x-chunked",
+):
     REFUSED[f"TE {value!r}"] = (POST + f"Transfer-Encoding: {value}\r\n\r\n0\r\n\r\n" + TRAP, {400, 501})
     both = f"Transfer-Encoding: chunked\r\nTransfer-Encoding: {value}\r\n"
     REFUSED[f"TE twice {value!r}"] = (POST + both + "\r\n0\r\n\r\n" + TRAP, {400, 501})
 
 # What follows a chunked head; the upstream may see a beginning, but never a complete request.
 BAD_CHUNKS = {
-    "sign": "+5\r\nhello\r\n0\r\n\r\n", "minus": "-1\r\nhello\r\n0\r\n\r\n", "prefix": "0x5\r\nhello\r\n0\r\n\r\n",
-    "underscore": "0_5\r\nhello\r\n0\r\n\r\n", "blank before": " 5\r\nhello\r\n0\r\n\r\n",
-    "empty size": "\r\nhello\r\n0\r\n\r\n", "letters": "xyz\r\nhello\r\n0\r\n\r\n",
-    "overflow": "10000000000000005\r\nhello\r\n0\r\n\r\n", "long size": "0" * 40 + "5\r\nhello\r\n0\r\n\r\n",
-    "bare LF after size": "5\nhello\r\n0\r\n\r\n", "bare LF after data": "5\r\nhello\n0\r\n\r\n",
-    "bare LF in extension": "5;a\nb\r\nhello\r\n0\r\n\r\n", "bare CR in extension": "5;a\rb\r\nhello\r\n0\r\n\r\n",
-    "NUL in extension": "5;a=\0\r\nhello\r\n0\r\n\r\n", "too much data": "5\r\nhellohello\r\n0\r\n\r\n",
-    "bare LF at the end": "5\r\nhello\r\n0\r\n\n" + TRAP, "bad trailer": "0\r\nnonsense\r\n\r\n",
-    "fold in trailer": "0\r\nX: a\r\n b\r\n\r\n", "extensions without end": ("1;" + "a" * 3000 + "\r\nx\r\n") * 3,
+    "sign": "+5\r\nhello\r\n0\r\n\r\n",
+    "minus": "-1\r\nhello\r\n0\r\n\r\n",
+    "prefix": "0x5\r\nhello\r\n0\r\n\r\n",
+    "underscore": "0_5\r\nhello\r\n0\r\n\r\n",
+    "blank before": " 5\r\nhello\r\n0\r\n\r\n",
+    "empty size": "\r\nhello\r\n0\r\n\r\n",
+    "letters": "xyz\r\nhello\r\n0\r\n\r\n",
+    "overflow": "10000000000000005\r\nhello\r\n0\r\n\r\n",
+    "long size": "0" * 40 + "5\r\nhello\r\n0\r\n\r\n",
+    "bare LF after size": "5\nhello\r\n0\r\n\r\n",
+    "bare LF after data": "5\r\nhello\n0\r\n\r\n",
+    "bare LF in extension": "5;a\nb\r\nhello\r\n0\r\n\r\n",
+    "bare CR in extension": "5;a\rb\r\nhello\r\n0\r\n\r\n",
+    "NUL in extension": "5;a=\0\r\nhello\r\n0\r\n\r\n",
+    "too much data": "5\r\nhellohello\r\n0\r\n\r\n",
+    "bare LF at the end": "5\r\nhello\r\n0\r\n\n" + TRAP,
+    "bad trailer": "0\r\nnonsense\r\n\r\n",
+    "fold in trailer": "0\r\nX: a\r\n b\r\n\r\n",
+    "extensions without end": ("1;" + "a" * 3000 + "\r\nx\r\n") * 3,
     "trailers without end": "0\r\n" + "X: y\r\n" * 5000,
 }
 
@@ -149,7 +193,9 @@ class Smuggling(unittest.TestCase):
                 self.assertIsNotNone(answer, "still open")
                 self.assertEqual(answer[:12], b"HTTP/1.1 400")
                 self.assertEqual(answer.count(b"HTTP/1.1 "), 1)
-                self.assertEqual([request.target for request in self.upstream.requests if "trap" in request.target], [])
+                self.assertEqual(
+                    [request.target for request in self.upstream.requests if "trap" in request.target], []
+                )
         self.assert_new_lines(len(BAD_CHUNKS))
 
     def test_byte_by_byte_they_are_refused_just_the_same(self):
@@ -169,9 +215,15 @@ class Smuggling(unittest.TestCase):
 
     def test_the_body_of_a_refused_request_never_becomes_a_request(self):
         trap = TRAP.encode()
-        for path, head in (("/closed", "HTTP/1.1 401"), ("/open/%00", "HTTP/1.1 400"), ("/refresh/none", "HTTP/1.1 404")):
-            for framing in (f"Content-Length: {len(trap)}\r\n\r\n{TRAP}",
-                            f"Transfer-Encoding: chunked\r\n\r\n{len(trap):x}\r\n{TRAP}\r\n0\r\n\r\n"):
+        for path, head in (
+            ("/closed", "HTTP/1.1 401"),
+            ("/open/%00", "HTTP/1.1 400"),
+            ("/refresh/none", "HTTP/1.1 404"),
+        ):
+            for framing in (
+                f"Content-Length: {len(trap)}\r\n\r\n{TRAP}",
+                f"Transfer-Encoding: chunked\r\n\r\n{len(trap):x}\r\n{TRAP}\r\n0\r\n\r\n",
+            ):
                 self.upstream.forget()
                 answer = self.exchange_or_rest(f"POST {path} HTTP/1.1\r\nHost: a\r\n{framing}")
                 self.assertTrue(answer.startswith(head.encode()), answer[:100])
@@ -193,8 +245,10 @@ class Smuggling(unittest.TestCase):
 
     def test_upgrades_to_h2c_are_not_passed_on(self):
         raw = Raw(self.gateway.port)
-        raw.send("GET /open/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-                 "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n")
+        raw.send(
+            "GET /open/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+            "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n"
+        )
         self.assertIn(raw.response().status, (200, 400))
         for request in self.upstream.requests:
             self.assertEqual([name for name in request.names if name in ("upgrade", "http2-settings")], [])
@@ -203,8 +257,11 @@ class Smuggling(unittest.TestCase):
     def test_hop_by_hop_fields_stop_here(self):
         self.upstream.forget()
         raw = Raw(self.gateway.port)
-        raw.send("GET /open/x HTTP/1.1\r\nHost: a\r\nConnection: X-Mine, keep-alive\r\nX-Mine: 1\r\nKeep-Alive: 5\r\n"
-                 "Proxy-Connection: close\r\nTE: trailers\r\nProxy-Authorization: Basic eA==\r\nX-Else: 2\r\n\r\n")
+        raw.send(
+            "GET /open/x HTTP/1.1\r\nHost: a\r\nConnection: X-Mine, keep-alive\r\nX-Mine: 1\r\n"
+            "Keep-Alive: 5\r\n"
+            "Proxy-Connection: close\r\nTE: trailers\r\nProxy-Authorization: Basic eA==\r\nX-Else: 2\r\n\r\n"
+        )
         self.assertEqual(raw.response().status, 200)
         names = self.upstream.last().names
         for name in ("x-mine", "keep-alive", "proxy-connection", "proxy-authorization"):
@@ -225,13 +282,21 @@ class Smuggling(unittest.TestCase):
 
     def test_pipelined_requests_are_answered_in_order(self):
         self.upstream.answer = lambda request, connection: (
-            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(request.target), request.target.encode()))
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(request.target), request.target.encode())
+        )
         try:
             raw = Raw(self.gateway.port)
-            raw.send("".join(
-                f"POST /open/{number} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" if number % 3 == 0 else
-                f"GET /{'closed' if number % 3 == 1 else 'open'}/{number} HTTP/1.1\r\nHost: a\r\n\r\n"
-                for number in range(60)))
+            raw.send(
+                "".join(
+                    (
+                        f"POST /open/{number} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+                        if number % 3 == 0
+                        else f"GET /{('', 'closed', 'open')[number % 3]}/{number} HTTP/1.1\r\nHost: a\r\n\r\n"
+                    )
+                    for number in range(60)
+                )
+            )
             for number in range(60):
                 reply = raw.response()
                 if number % 3 == 1:
@@ -240,7 +305,9 @@ class Smuggling(unittest.TestCase):
                     self.assertEqual((reply.status, reply.body), (200, f"/open/{number}".encode()))
             raw.close()
         finally:
-            self.upstream.answer = lambda request, connection: b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+            self.upstream.answer = (
+                lambda request, connection: b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+            )
 
     def test_log_lines_cannot_be_forged(self):
         raw = Raw(self.gateway.port)

@@ -1,6 +1,8 @@
-# Upstreams that misbehave: what the client is told (502 and 504 told apart), that nothing of a broken message leaks
-# into another exchange, and that a connection on which anything surprising was seen is never used again.
+# Upstreams that misbehave: what the client is told (502 and 504 told apart), that nothing of a broken message
+# leaks into another exchange, and that a connection on which anything surprising was seen is never used
+# again.
 
+import socket
 import time
 import unittest
 
@@ -17,10 +19,12 @@ BROKEN = {
     "two-lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nokk",
     "length-list": b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\nokk",
     "length-sign": b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
-    "length-and-coding": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "length-and-coding": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "coding-unknown": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "coding-in-1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "unasked-101": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n" + INJECTED,
+    "unasked-101": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"
+    + INJECTED,
     "flood-of-1xx": b"HTTP/1.1 102 Processing\r\n\r\n" * 1000 + OK,
     "bare-lf": b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
     "obs-fold": b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nok",
@@ -35,14 +39,16 @@ BROKEN = {
     "http-2": b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "head-too-large": b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
     "fields-without-end": b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 5000 + b"\r\n",
-    "closes-at-once": b"", "half-a-head": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "closes-at-once": b"",
+    "half-a-head": b"HTTP/1.1 200 OK\r\nContent-Le",
 }
 # Bodies that break once the head has gone to the client: it sees the connection break, never a whole answer.
 TORN = {
     "short": b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
     "short-chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
     "no-last-chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
-    "bad-chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0x5\r\nhello\r\n0\r\n\r\n",
+    "bad-chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5\r\nhello\r\n0x5\r\nhello\r\n0\r\n\r\n",
     "lf-chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5\nhello\r\n0\r\n\r\n",
 }
 # A whole answer, and then bytes that nobody asked for.
@@ -194,7 +200,6 @@ class UpstreamFaults(unittest.TestCase):
 
     def test_connection_that_does_not_open_is_504(self):
         # A listener whose queue is full drops further connections' first packets.
-        import socket
         with socket.socket() as full:
             full.bind(("127.0.0.1", 0))
             full.listen(0)
@@ -236,9 +241,17 @@ class UpstreamFaults(unittest.TestCase):
 class HeaderSplitting(unittest.TestCase):
     def test_what_an_upstream_says_about_sessions_stays_well_formed(self):
         def split(request, connection):
-            subject = {"/nul": b"a\0b", "/long": b"x" * 300, "/cr": b"a\rb", "/blank": b"", "/ok": b"zo"}[request.target]
-            return (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSession-Start: " + subject
-                    + b"\r\nSession-Claims: " + claims[0] + b"\r\n\r\nok")
+            subject = {"/nul": b"a\0b", "/long": b"x" * 300, "/cr": b"a\rb", "/blank": b"", "/ok": b"zo"}[
+                request.target
+            ]
+            return (
+                b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSession-Start: "
+                + subject
+                + b"\r\nSession-Claims: "
+                + claims[0]
+                + b"\r\n\r\nok"
+            )
+
         claims = [b"{}"]
         upstream = Upstream(split)
         gateway = Gateway(upstream.port, routes="route / { upstream api; access anonymous; login; }")
@@ -257,10 +270,14 @@ class HeaderSplitting(unittest.TestCase):
 
     def test_a_claim_with_a_line_end_becomes_no_field(self):
         upstream = Upstream()
-        gateway = Gateway(upstream.port, routes="route / { upstream api; identity_header X-Note claim note; }")
+        gateway = Gateway(
+            upstream.port, routes="route / { upstream api; identity_header X-Note claim note; }"
+        )
         try:
-            pair = curl(gateway.control + "/sessions", as_json={
-                "subject": "a", "claims": {"note": "a\r\nX-Auth-Subject: root"}}).json
+            pair = curl(
+                gateway.control + "/sessions",
+                as_json={"subject": "a", "claims": {"note": "a\r\nX-Auth-Subject: root"}},
+            ).json
             self.assertEqual(curl(gateway.base + "/", token=pair["access_token"]).status, 200)
             self.assertEqual(upstream.last().all("x-auth-subject"), ["a"])
             wait_until(lambda: gateway.access_log(), what="the log line")

@@ -1,5 +1,5 @@
-# Load by wrk: nothing fails, nothing is refused that has a token, and the log has one line for each request, no more
-# and no less. WRK_SECONDS sets the length of each run.
+# Load by wrk: nothing fails, nothing is refused that has a token, and the log has one line for each request,
+# no more and no less. WRK_SECONDS sets the length of each run.
 
 import os
 import re
@@ -26,19 +26,22 @@ class Load(unittest.TestCase):
         command = ["wrk", "-t2", "-c32", f"-d{SECONDS}s", "--latency"]
         if token:
             command += ["-H", "Authorization: Bearer " + token]
-        text = subprocess.run(command + [self.gateway.base + path], capture_output=True, text=True, check=True).stdout
+        text = subprocess.run(
+            command + [self.gateway.base + path], capture_output=True, text=True, check=True
+        ).stdout
         requests = int(re.search(r"(\d+) requests in", text).group(1))
         rate = re.search(r"Requests/sec:\s*([\d.]+)", text).group(1)
-        slowest = re.search(r"99%\s+(\S+)", text).group(1)
+        slowest = re.search(r"\n\s+99%\s+(\S+)", text).group(1)
         print(f"\n    {path}: {rate}/s, p99 {slowest}", flush=True)
         self.assertNotIn("Socket errors", text)
         return requests, text
 
     def assert_lines(self, path, requests, status):
-        """wrk cuts its last requests off, one for each of its connections at most: they are lines, but no requests."""
+        # wrk cuts its last requests off, one for each of its connections: lines, but no requests.
         def count():
             with open(self.gateway.access_path) as log:
                 return sum(1 for _ in log)
+
         # The end of the log is where its length no longer changes.
         seen = -1
         while seen != (now := count()):
@@ -63,9 +66,23 @@ class Load(unittest.TestCase):
         self.assert_lines("/items", requests, 401)
 
     def test_lines_equal_requests_exactly(self):
-        """With a client that ends each exchange there is nothing to round."""
+        # With a client that ends each exchange there is nothing to round.
         token, count = login(self.gateway)["access_token"], 400
-        subprocess.run(["curl", "-s", "-o", "/dev/null", "-H", "Authorization: Bearer " + token, "--parallel",
-                        f"{self.gateway.base}/public/exact?[1-{count}]"], check=True, timeout=60)
+        subprocess.run(
+            [
+                "curl",
+                "-s",
+                "-S",
+                "--no-progress-meter",
+                "-o",
+                "/dev/null",
+                "-H",
+                "Authorization: Bearer " + token,
+                "--parallel",
+                f"{self.gateway.base}/public/exact?[1-{count}]",
+            ],
+            check=True,
+            timeout=60,
+        )
         wait_until(lambda: len(self.gateway.access_log()) >= count, what="the lines")
         self.assertEqual(len(self.gateway.lines_for("/public/exact", count)), count)

@@ -90,7 +90,7 @@ class Connection:
 
 
 class Upstream:
-    """Answers every request with `answer(request, connection)`: bytes to send, or None when it has acted itself."""
+    """Answers requests with `answer(request, connection)`: bytes, or None when it has acted itself."""
 
     def __init__(self, answer=None, reads_body=True):
         self.answer = answer or (lambda request, connection: OK)

@@ -1,0 +1,67 @@
+# The process as its operators know it: how fast it starts, how little it needs, and how it ends on a signal.
+
+import subprocess
+import time
+import unittest
+
+from clients import Raw
+from harness import Demo, Gateway
+
+
+class Figures(unittest.TestCase):
+    def test_print_start_time_and_idle_memory(self):
+        demo = Demo()
+        gateway = Gateway(demo.port)
+        gateway.stop()
+        seconds = min(self.restart(gateway) for _ in range(3))
+        gateway.start()
+        time.sleep(1)
+        megabytes = gateway.memory_kilobytes() / 1024
+        gateway.stop()
+        demo.stop()
+        print(
+            f"\n    serving after {seconds * 1000:.0f} ms (bar: 100), idle RSS {megabytes:.1f} MB (bar: 25)",
+            flush=True,
+        )
+
+    @staticmethod
+    def restart(gateway):
+        seconds = gateway.start()
+        gateway.stop()
+        return seconds
+
+
+class Ending(unittest.TestCase):
+    # Once it says that it serves, a stop must neither kill it without a drain nor be lost.
+    def test_sigterm_at_once_is_an_orderly_end(self):
+        demo = Demo()
+        codes = set()
+        for _ in range(150):
+            gateway = Gateway(demo.port)
+            gateway.process.terminate()
+            try:
+                codes.add(gateway.process.wait(2))
+            except subprocess.TimeoutExpired:
+                codes.add("it goes on")
+                gateway.kill()
+            if codes != {0}:
+                break
+        demo.stop()
+        self.assertEqual(codes, {0})
+
+    def test_sigterm_lets_exchanges_end_and_refuses_new_ones(self):
+        demo = Demo()
+        gateway = Gateway(demo.port, routes="route / { upstream api; access anonymous; }")
+        raw, idle = Raw(gateway.port), Raw(gateway.port)
+        idle.send("GET /public/x HTTP/1.1\r\nHost: a\r\n\r\n").response()
+        raw.send("GET /slow?ms=700 HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)
+        gateway.process.terminate()
+        self.assertTrue(idle.is_closed(2))
+        self.assertRaises(OSError, lambda: Raw(gateway.port))
+        reply = raw.response()
+        self.assertEqual((reply.status, reply.json["waited_ms"]), (200, 700))
+        self.assertTrue(raw.is_closed())
+        self.assertEqual(gateway.process.wait(5), 0)
+        self.assertEqual(len(gateway.access_log()), 2)
+        demo.stop()
