@@ -102,9 +102,8 @@ class Limits(unittest.TestCase):
         for raw in crowd:
             raw.reset()
 
-    # The listener never accepts again: what would resume it is a timer, and Dispatch makes the descriptor of
-    # its first timer only then, when there is none to be had.
-    @unittest.expectedFailure
+    # What resumes accepting must not need a descriptor of its own: Dispatch makes that of its first timer
+    # only when the timer is set, and then there is none to be had.
     def test_running_out_of_descriptors(self):
         gateway = self.gateway("connections_per_address 2000;", main="workers 1;")
         subprocess.run(["prlimit", "--pid", str(gateway.process.pid), "--nofile=64:64"], check=True)

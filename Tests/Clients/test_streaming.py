@@ -132,8 +132,8 @@ class Clients(unittest.TestCase):
         raw.close()
         gateway.lines_for("/half", 1)
 
-    # The upstream's pieces fill the client's buffer without any event of the client's own, and the wait for it
-    # must have its limit (body_timeout) all the same: the exchange holds two connections.
+    # The upstream's pieces fill the client's buffer without any event of the client's own, and the wait for
+    # it must have its limit (body_timeout) all the same: the exchange holds two connections.
     def test_client_that_never_reads_is_let_go(self):
         raw = Raw(gateway.port, receive_buffer=4096)
         raw.send("GET /big/stall HTTP/1.1\r\nHost: a\r\n\r\n")
