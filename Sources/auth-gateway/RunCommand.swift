@@ -30,6 +30,8 @@ final class RunCommand {
             Console.error(CheckCommand.summary(loaded, path))
             exit(ExitCode.configuration.rawValue)
         }
+        // Before anybody can know that the gateway runs, and so could want it to stop.
+        handleSignals()
         do {
             try serve(configuration)
         } catch let problem as StartProblem {
@@ -39,7 +41,6 @@ final class RunCommand {
             Console.error("auth-gateway: \(error)")
             exit(ExitCode.failure.rawValue)
         }
-        handleSignals()
         dispatchMain()
     }
 
@@ -129,7 +130,11 @@ final class RunCommand {
         }
         isStopping = true
         logs?.service.info("stopping: no new connections, the others end with their exchange")
-        server?.drain(milliseconds: Self.drainMilliseconds) { [self] in
+        guard let server else {
+            end()
+            return
+        }
+        server.drain(milliseconds: Self.drainMilliseconds) { [self] in
             MainActor.assumeIsolated { () -> Void in end() }
         }
     }

@@ -140,8 +140,8 @@ final class FieldNameTable: Sendable {
         self.offsets = offsets
     }
 
-    /// What a name folds to, given the hash over its folded bytes, and whether it is spelled with that name's own
-    /// punctuation; `.other` when it folds to no known name.
+    /// What a name folds to, given the hash over its folded bytes, and whether it is spelled with that name's
+    /// own punctuation; `.other` when it folds to no known name.
     func name(
         foldedHash hash: UInt32, _ bytes: Span<UInt8>, _ start: Int, _ end: Int
     ) -> (name: FieldName, isExact: Bool) {

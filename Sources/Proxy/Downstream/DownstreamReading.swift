@@ -17,6 +17,11 @@ extension DownstreamConnection {
         exchange.requestBody = BodyReader(head.framing)
         exchange.requestIsComplete = exchange.requestBody.isComplete
         exchange.requestBytesMax = shard.limits.requestBodyBytes
+        // RFC 9110 §9.3.8: TRACE sends the request back to who sent it, with the identity that we add to it.
+        if head.method == .trace {
+            refuse(.methodNotAllowed)
+            return
+        }
         if head.targetForm == .asterisk {
             respond(.empty(204))
             return

@@ -13,11 +13,13 @@ extension DownstreamConnection {
     /// Answers the exchange with a failure; when part of an answer has left already, the connection is cut
     /// instead, so that the client cannot take a half for a whole.
     func refuse(_ error: ProxyError) {
-        if exchange.hasResponse {
+        if exchange.hasResponse && exchange.hasSent {
             abort(error)
             return
         }
         dropUpstream()
+        // An answer that was begun and has not left is taken back.
+        if exchange.hasResponse { output.removeAll() }
         exchange.reason = error.word
         switch error {
         case .violation, .headTimeout, .bodyTimeout, .bodyTooLarge, .shuttingDown:
@@ -36,7 +38,7 @@ extension DownstreamConnection {
         let omitsBody = head.method == .head
         exchange.responseBytes = omitsBody ? 0 : UInt64(response.body.count)
         shard.buffers.supply(&output)
-        response.write(to: &output, omitsBody: omitsBody, connection: connectionField)
+        response.write(to: &output, date: shard.date, omitsBody: omitsBody, connection: connectionField)
         exchange.phase = .flushing
         pump()
     }
@@ -56,7 +58,8 @@ extension DownstreamConnection {
     func sendInterim(_ response: borrowing ResponseHead) {
         if head.version == .http10 { return }
         shard.buffers.supply(&output)
-        ResponseWriting.write(response, cookies: [], connection: nil, isChunked: false, to: &output)
+        ResponseWriting.write(
+            response, date: nil, cookies: [], connection: nil, isChunked: false, to: &output)
         flush()
     }
 
@@ -75,8 +78,11 @@ extension DownstreamConnection {
         }
         exchange.responseFraming = framing
         shard.buffers.supply(&output)
+        // RFC 9110 §6.6.1: who forwards a response without Date MUST add it.
+        let date = response.block.first(.date) == nil ? shard.date : nil
         ResponseWriting.write(
-            response, cookies: cookies, connection: connectionField, isChunked: framing == .chunked,
+            response, date: date, cookies: cookies, connection: connectionField,
+            isChunked: framing == .chunked,
             to: &output)
     }
 
@@ -115,6 +121,7 @@ extension DownstreamConnection {
             let result = output.withReadable { transport.send($0) }
             switch result {
             case .bytes(let count):
+                exchange.hasSent = true
                 output.consume(count)
                 if exchange.phase == .relaying { exchange.upstream?.resumeResponse() }
             case .wouldBlock: break
@@ -136,8 +143,8 @@ extension DownstreamConnection {
 /// The head of an upstream's response as the client gets it.
 private enum ResponseWriting {
     static func write(
-        _ response: borrowing ResponseHead, cookies: [String], connection: StaticString?, isChunked: Bool,
-        to output: inout ByteBuffer
+        _ response: borrowing ResponseHead, date: [UInt8]?, cookies: [String], connection: StaticString?,
+        isChunked: Bool, to output: inout ByteBuffer
     ) {
         output.append("HTTP/1.1 ")
         output.append(decimal: UInt64(response.status))
@@ -145,6 +152,11 @@ private enum ResponseWriting {
         response.block.withBytes { bytes in output.append(bytes, response.reason) }
         output.append("\r\n")
         response.block.write(to: &output)
+        if let date {
+            output.append("Date: ")
+            output.append(date)
+            output.append("\r\n")
+        }
         for cookie in cookies {
             output.append("Set-Cookie: ")
             output.append(text: cookie)

@@ -60,8 +60,10 @@ final class Exchange {
     var collected: [UInt8] = []
     /// The framing in which the response goes to the client.
     var responseFraming = BodyFraming.none
-    /// Whether any byte of the final response has been handed on: then nothing else can be answered.
+    /// Whether an answer has been begun.
     var hasResponse = false
+    /// Whether any byte has left for the client: then nothing else can be answered.
+    var hasSent = false
     /// Whether the connection may serve another request afterwards.
     var isPersistent = true
     /// The session whose token a login request carried.
@@ -97,6 +99,7 @@ final class Exchange {
         if !collected.isEmpty { collected.removeAll() }
         responseFraming = .none
         hasResponse = false
+        hasSent = false
         isPersistent = true
         heldSession = nil
         bearerIsOurs = false

@@ -55,13 +55,16 @@ struct LocalResponse {
     /// Writes the response.
     ///
     /// - Parameters:
+    ///   - date: now, as HTTP writes it: RFC 9110 §6.6.1, an origin with a clock MUST send Date.
     ///   - omitsBody: the request was HEAD: its answer says how long the body would be and has none.
     ///   - connection: the value of the Connection field; nil for none.
-    func write(to output: inout ByteBuffer, omitsBody: Bool, connection: StaticString?) {
+    func write(to output: inout ByteBuffer, date: [UInt8], omitsBody: Bool, connection: StaticString?) {
         output.append("HTTP/1.1 ")
         output.append(decimal: UInt64(status))
         output.append(" ")
         output.append(Status.phrase(status))
+        output.append("\r\nDate: ")
+        output.append(date)
         output.append("\r\n")
         for field in fields {
             output.append(field.name)

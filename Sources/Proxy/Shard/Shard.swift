@@ -21,6 +21,16 @@ package final class Shard {
     private(set) var isDraining = false
     /// The wall time of the current batch of events.
     private(set) var wallTime = Clock.wall
+    /// The same as HTTP writes it, made anew when a second has passed and somebody asks.
+    var date: [UInt8] {
+        if dateSecond != wallTime.seconds {
+            dateSecond = wallTime.seconds
+            dateText = Array(CivilTime(wallTime).imfFixdate.utf8)
+        }
+        return dateText
+    }
+    private var dateSecond = Int64.min
+    private var dateText: [UInt8] = []
     private let mailbox: Mailbox<ShardMessage>
     private var pools: [UpstreamPool] = []
     private var accessLog: AccessLog
