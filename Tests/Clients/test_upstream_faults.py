@@ -130,12 +130,13 @@ class UpstreamFaults(unittest.TestCase):
         for name in TORN:
             with self.subTest(name):
                 raw = Raw(self.gateway.port)
-                raw.send(f"GET /{name} HTTP/1.1\r\nHost: a\r\n\r\n")
+                raw.send(f"GET /{name} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
                 data = raw.rest(3)
-                # A fault that is found before anything has left may leave the client with nothing at all.
-                self.assertTrue(not data or b" 200 OK" in data, data)
+                # A fault that is found before anything has left is a whole 502; afterwards the answer is cut.
+                is_whole = data.startswith(b"HTTP/1.1 502") and data.count(b"HTTP/1.1 ") == 1
+                self.assertTrue(is_whole or data.startswith(b"HTTP/1.1 200 OK"), data)
+                self.assertTrue(is_whole or b"HTTP/1.1 5" not in data, data)
                 self.assertFalse(data.endswith(b"0\r\n\r\n"), data)
-                self.assertNotIn(b"HTTP/1.1 5", data)
                 self.assert_next_is_clean()
                 (line,) = self.gateway.lines_for("/" + name, 1)
                 self.assertTrue(line["gateway.reason"].startswith("upstream_"))
