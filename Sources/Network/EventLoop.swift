@@ -18,7 +18,14 @@ open class EventTarget {
     fileprivate var handle = SlotMap<EventTarget>.Handle(raw: 0)
     fileprivate var rawDescriptor: Int32 = -1
     /// The wheel's slot that will look at this target; `.max` when none will.
-    fileprivate var scheduledTick = Int64.max
+    fileprivate var scheduledTick = Int64.max {
+        didSet {
+            scheduledMilliseconds =
+                scheduledTick == .max ? .max : scheduledTick * TimerWheel.tickMilliseconds
+        }
+    }
+    /// The same as a time; kept because it is compared with each new deadline.
+    fileprivate private(set) var scheduledMilliseconds = Int64.max
     /// When `deadlinePassed` is due; `.never` for no deadline.
     package fileprivate(set) final var deadline = MonotonicInstant.never
 
@@ -147,8 +154,11 @@ package final class EventLoop {
     /// Moves a target's deadline. Later is free; earlier costs one entry in the wheel.
     @inline(__always)
     package func setDeadline(_ target: EventTarget, milliseconds: Int64) {
-        target.deadline = now.advanced(byMilliseconds: milliseconds)
-        if wheel.dueTick(target.deadline) < target.scheduledTick { schedule(target) }
+        let deadline = now.advanced(byMilliseconds: milliseconds)
+        target.deadline = deadline
+        // Whoever is looked at no later than this needs no second entry: almost every call ends here.
+        if deadline.milliseconds >= target.scheduledMilliseconds { return }
+        schedule(target)
     }
 
     /// Takes a target's deadline away.
@@ -156,6 +166,7 @@ package final class EventLoop {
 
     private func schedule(_ target: EventTarget) {
         let tick = wheel.dueTick(target.deadline)
+        if tick >= target.scheduledTick { return }
         target.scheduledTick = tick
         wheel.schedule(target.handle.raw, tick: tick)
     }

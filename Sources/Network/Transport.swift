@@ -49,11 +49,13 @@ package struct Transport: ~Copyable {
         return result
     }
 
-    /// Sends as much as the connection takes now.
-    package mutating func send(_ bytes: Span<UInt8>) -> Transfer {
-        let result = Syscalls.send(descriptor.raw, bytes)
+    /// Sends as much of the buffer as the connection takes now, and takes it out of the buffer.
+    package mutating func send(from buffer: inout ByteBuffer) -> Transfer {
+        let result = buffer.withReadable { Syscalls.send(descriptor.raw, $0) }
         switch result {
-        case .bytes(let count): maySend = count >= bytes.count
+        case .bytes(let count):
+            maySend = count >= buffer.count
+            buffer.consume(count)
         case .wouldBlock, .ended, .failed: maySend = false
         }
         return result

@@ -146,8 +146,8 @@ extension Connection {
     /// Sends what waits, as far as the client takes it.
     func flush() {
         while !output.isEmpty && transport.maySend {
-            switch output.withReadable({ transport.send($0) }) {
-            case .bytes(let count): output.consume(count)
+            switch transport.send(from: &output) {
+            case .bytes: break
             case .wouldBlock: return
             case .ended, .failed:
                 close()

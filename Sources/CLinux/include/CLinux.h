@@ -9,11 +9,13 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-// A GNU extension. Asking the headers for it would change `fd_set` and make this module's view of the C library differ
+// GNU extensions. Asking the headers for it would change `fd_set` and make this module's view of the C library differ
 // from that of Swift's own modules.
+extern long syscall(long, ...);
 extern int accept4(int, struct sockaddr *__restrict, socklen_t *__restrict, int);
 
 static inline int gateway_accept4(int listener, struct sockaddr *address, socklen_t *length) {
@@ -49,14 +51,17 @@ static inline ssize_t gateway_read(int descriptor, void *bytes, size_t count) {
     return result < 0 ? -errno : result;
 }
 
+// Sending and receiving go past the C library's functions: those are cancellation points of threads, which nobody here
+// cancels, and switching that on and off costs 0.15 us per proxied request in a process with several threads.
+
 static inline ssize_t gateway_recv(int descriptor, void *bytes, size_t count) {
-    ssize_t result = recv(descriptor, bytes, count, 0);
+    ssize_t result = syscall(SYS_recvfrom, descriptor, bytes, count, 0, (void *)0, (void *)0);
     return result < 0 ? -errno : result;
 }
 
 /// MSG_NOSIGNAL: a peer that has gone is EPIPE, never a signal.
 static inline ssize_t gateway_send(int descriptor, const void *bytes, size_t count) {
-    ssize_t result = send(descriptor, bytes, count, MSG_NOSIGNAL);
+    ssize_t result = syscall(SYS_sendto, descriptor, bytes, count, MSG_NOSIGNAL, (void *)0, 0);
     return result < 0 ? -errno : result;
 }
 

@@ -205,7 +205,7 @@ final class DownstreamConnection: EventTarget {
             guard case .complete(let count) = result else { return awaitHead() }
             input.consume(count)
             headIsPartial = false
-            exchange.begin(microseconds: Clock.microseconds)
+            exchange.begin(microseconds: shard.logsAccess ? Clock.microseconds : 0)
             exchange.isPersistent = head.isPersistent && !shard.isDraining
             dispatchRequest()
         } catch {

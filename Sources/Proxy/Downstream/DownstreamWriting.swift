@@ -118,11 +118,9 @@ extension DownstreamConnection {
     /// Sends what waits, as far as the client takes it.
     func flush() {
         while !output.isEmpty && transport.maySend {
-            let result = output.withReadable { transport.send($0) }
-            switch result {
-            case .bytes(let count):
+            switch transport.send(from: &output) {
+            case .bytes:
                 exchange.hasSent = true
-                output.consume(count)
                 if exchange.phase == .relaying { exchange.upstream?.resumeResponse() }
             case .wouldBlock: break
             case .ended, .failed:

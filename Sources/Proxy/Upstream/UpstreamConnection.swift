@@ -73,9 +73,8 @@ final class UpstreamConnection: EventTarget {
             shard.loop.setDeadline(self, milliseconds: pool.target.configuration.connectTimeoutMilliseconds)
             return
         }
-        awaitUpstream()
         // A request with a body leaves with its first piece: the downstream's pump comes back at once.
-        if downstream.exchange.requestIsComplete { flush() }
+        if downstream.exchange.requestIsComplete { flush() } else { awaitUpstream() }
     }
 
     /// Whether more of the request's body can be taken.
@@ -93,10 +92,8 @@ final class UpstreamConnection: EventTarget {
     func flush() {
         if !isEstablished || phase == .closed { return }
         while !output.isEmpty && transport.maySend {
-            switch output.withReadable({ transport.send($0) }) {
-            case .bytes(let count):
-                output.consume(count)
-                awaitUpstream()
+            switch transport.send(from: &output) {
+            case .bytes: awaitUpstream()
             case .wouldBlock: return
             case .ended, .failed:
                 // An upstream may refuse a body and close while its answer is on the way to us: read that
