@@ -103,8 +103,9 @@ import Testing
     func mailbox() throws {
         let shard = try Shard()
         defer { shard.stop() }
+        let mailbox = shard.mailbox
         DispatchQueue.concurrentPerform(iterations: 4) { sender in
-            for number in 0..<500 { shard.mailbox.post("\(sender) \(number)") }
+            for number in 0..<500 { mailbox.post("\(sender) \(number)") }
         }
         for _ in 0..<2000 { #expect(shard.arrived.wait(timeout: Shard.patience) == .success) }
         let messages = shard.onQueue { shard.messages }

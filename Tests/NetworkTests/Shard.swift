@@ -1,7 +1,7 @@
 // A loop with a listener that echoes, and clients on the same loop: what the tests of `EventLoop` play with.
 //
 // Everything but the semaphores and the mailbox belongs to the shard's queue; tests look at it through
-// `onQueue`.
+// `onQueue`, and nothing here is Sendable.
 
 import Dispatch
 import Network
@@ -9,8 +9,7 @@ import Primitives
 import Testing
 
 /// One loop on its queue, with an echoing listener.
-final class Shard: @unchecked Sendable {
-    // Sendable because every use is on `queue`, and the rest is immutable.
+final class Shard {
     let queue = DispatchQueue(label: "shard")
     let loop: EventLoop
     let mailbox: Mailbox<String>
@@ -76,7 +75,7 @@ final class Shard: @unchecked Sendable {
 }
 
 /// One end of a connection: a client, or the server's end that sends everything back.
-final class Peer: EventTarget, @unchecked Sendable {
+final class Peer: EventTarget {
     private(set) var transport: Transport
     let finished = DispatchSemaphore(value: 0)
     let expired = DispatchSemaphore(value: 0)
@@ -88,12 +87,12 @@ final class Peer: EventTarget, @unchecked Sendable {
     private unowned let shard: Shard
     private let expectedCount: Int
     private let isClient: Bool
-    private var output: [UInt8]
+    private var output = ByteBuffer()
 
     init(_ shard: Shard, _ transport: consuming Transport, sending bytes: [UInt8]?) {
         self.shard = shard
         self.transport = transport
-        output = bytes ?? []
+        output.append(bytes ?? [])
         isClient = bytes != nil
         expectedCount = bytes?.count ?? 0
     }
@@ -107,8 +106,7 @@ final class Peer: EventTarget, @unchecked Sendable {
         // A change is told once, so both go on until they come up short.
         while isRegistered && transport.mayReceive { receive() }
         while isRegistered && transport.maySend && !output.isEmpty {
-            guard case .bytes(let count) = transport.send(output.span) else { return }
-            output.removeFirst(count)
+            guard case .bytes = transport.send(from: &output) else { return }
         }
     }
 
@@ -135,7 +133,7 @@ final class Peer: EventTarget, @unchecked Sendable {
             received += bytes
             if received.count == expectedCount { finished.signal() }
         } else {
-            output += bytes
+            output.append(bytes)
         }
     }
 
