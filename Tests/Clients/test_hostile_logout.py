@@ -1,5 +1,5 @@
-# Nobody else ends your session, and nobody keeps it: logout by other sites and with foreign tokens, logins over a
-# session that is still there, and duplicate refresh cookies in every order.
+# Nobody else ends your session, and nobody keeps it: logout by other sites and with foreign tokens, logins
+# over a session that is still there, and duplicate refresh cookies in every order.
 
 import time
 import unittest
@@ -10,7 +10,8 @@ from test_session_path import claims
 
 OURS = ["Sec-Fetch-Site: same-origin"]
 FOREIGN = (["Sec-Fetch-Site: cross-site"], ["Sec-Fetch-Site: same-site"], ["Origin: https://evil.example"],
-           ["Sec-Fetch-Site: cross-site", "Origin: null"], ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: none"])
+           ["Sec-Fetch-Site: cross-site", "Origin: null"],
+           ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: none"])
 
 
 def setUpModule():
@@ -108,7 +109,8 @@ class SecondLogin(unittest.TestCase):
 
     def test_refused_login_ends_nothing(self):
         first = login(gateway, browser=True)
-        reply = curl(gateway.base + "/login", as_json={"user": "alice", "password": "x"}, cookies=first, headers=OURS)
+        reply = curl(gateway.base + "/login", as_json={"user": "alice", "password": "x"}, cookies=first,
+                     headers=OURS)
         self.assertEqual((reply.status, reply.all("set-cookie")), (401, []))
         self.assertEqual(session(first["access"])["state"], "live")
 
@@ -133,7 +135,8 @@ class DuplicateCookies(unittest.TestCase):
 
     def test_garbage_of_the_right_look_before_and_after_the_good_one(self):
         good = login(gateway, browser=True)["refresh"]
-        for garbage in ("rt_" + "A" * (len(good) - 3), "x", "", good[:-2] + "AA", login(gateway.optional)["refresh_token"]):
+        foreign = login(gateway.optional)["refresh_token"]
+        for garbage in ("rt_" + "A" * (len(good) - 3), "x", "", good[:-2] + "AA", foreign):
             good = self.child(garbage, good)["refresh"]
             good = self.child(good, garbage)["refresh"]
         self.assertEqual(self.refresh("rt_" + "A" * (len(good) - 3)).status, 401)

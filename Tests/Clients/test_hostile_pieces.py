@@ -1,5 +1,6 @@
-# Messages that arrive in awkward pieces: what is read once must be read to its end, because an edge-triggered poller
-# does not tell twice. Pipelined requests, interim responses glued to half a head, bodies trickling around 16 kB.
+# Messages that arrive in awkward pieces: what is read once must be read to its end, because an edge-triggered
+# poller does not tell twice. Pipelined requests, interim responses glued to half a head, bodies trickling
+# around 16 kB.
 
 import hashlib
 import time
@@ -11,15 +12,15 @@ from upstreams import Upstream
 
 ROUTES = "route / { upstream api; access anonymous; request_body 64m; }"
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+START = b"HTTP/1.1 200 OK\r\nX-Padding: %s\r\n" % (b"p" * 300)
 BODY = bytes(range(256)) * 240
 
 
 def final_answer(framing):
     """The head and the body of the answer with 60 kB."""
     if framing == "length":
-        return b"HTTP/1.1 200 OK\r\nX-Padding: %s\r\nContent-Length: %d\r\n\r\n" % (b"p" * 300, len(BODY)), BODY
-    return (b"HTTP/1.1 200 OK\r\nX-Padding: %s\r\nTransfer-Encoding: chunked\r\n\r\n" % (b"p" * 300),
-            b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY))
+        return START + b"Content-Length: %d\r\n\r\n" % len(BODY), BODY
+    return START + b"Transfer-Encoding: chunked\r\n\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
 
 
 def answer(request, connection):
