@@ -94,9 +94,6 @@ class Hosts(unittest.TestCase):
                      "xlocalhost", "[::2]", "10.0.0.1", "128.0.0.1", "evil.example:127"):
             self.assertIn(self.status(host), (400, 403), host)
 
-    # What follows the bracket is cut off unread, so this is taken for [::1] and answered 200; RFC 3986 §3.2
-    # has nothing but `:port` there. No browser is known to send such a name.
-    @unittest.expectedFailure
     def test_name_that_begins_with_a_loopback_literal_is_refused(self):
         for host in ("[::1].evil.example", "[::1]evil.example:80"):
             self.assertIn(self.status(host), (400, 403), host)

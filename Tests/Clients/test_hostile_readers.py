@@ -86,14 +86,9 @@ class SlowReaders(unittest.TestCase):
         raw.reset()
         self.assertFalse(cut, f"cut after the client had read {count} bytes without a pause of {2 * pause} s")
 
-    # With body_timeout 1s, readers of 30 kB/s to 1 MB/s who never pause for longer than some 20 ms are cut
-    # after 1.1 to 1.3 s; those of 2 MB/s stay. Probably because only what the gateway writes is progress: a
-    # socket whose send buffer has grown to megabytes becomes writable again when a third of it is drained.
-    @unittest.expectedFailure
     def test_who_reads_slowly_but_steadily_stays(self):
         self.reads_steadily("/big/50/steady", 65536, 0.02, 4)
 
-    @unittest.expectedFailure
     def test_who_reads_very_slowly_but_steadily_stays(self):
         self.reads_steadily("/big/50/slow", 4096, 0.05, 5)
 

@@ -43,6 +43,7 @@ final class DownstreamConnection: EventTarget {
         peer = accepted.peer
         clientText = Array(accepted.peer.host.utf8)
         transport = Transport(FileDescriptor(accepted.descriptor))
+        transport.limitUnsent(bytes: Self.unsentBytesMax)
     }
 
     /// Starts listening to the client.
@@ -315,6 +316,7 @@ final class DownstreamConnection: EventTarget {
     /// After this long without a request a connection gives its buffers back.
     private static let restMilliseconds: Int64 = 1_000
     private static let requestsPerTurnMax = 64
+    private static let unsentBytesMax: Int32 = 64 * 1024
     private static let lingerMilliseconds: Int64 = 2_000
     private static let lingerBytesMax = 1024 * 1024
 }

@@ -183,9 +183,9 @@ enum ControlEndpoint {
         let authority = connection.head.block.withBytes { bytes in
             String(lossy: bytes.extracting(connection.head.authority.offsets)).lowercased()
         }
-        let host =
-            authority.hasPrefix("[") ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
-        if host == "localhost" || host == "[::1]" { return true }
+        if authority.hasPrefix("[") { return authority == "[::1]" || authority.hasPrefix("[::1]:") }
+        let host = authority.prefix { $0 != ":" }
+        if host == "localhost" { return true }
         // A name that begins like an address is a name all the same: `127.evil.example`.
         guard let address = SocketAddress(host: String(host), port: 0) else { return false }
         return address.family == .v4 && address.bytes.first == 127
