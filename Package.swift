@@ -71,11 +71,11 @@ let package = Package(
         tests("HTTPTests", of: ["HTTP", "Primitives", "Support"], exclude: ["Fixtures"]),
         tests("NetworkTests", of: ["Network", "Primitives", "Support"]),
         tests("CryptoTests", of: ["Crypto", "Primitives"]),
-        tests("JOSETests", of: ["JOSE", "Crypto", "Primitives"]),
+        tests("JOSETests", of: ["JOSE", "Crypto", "Primitives", "Support"]),
         tests("ObservabilityTests", of: ["Observability", "Primitives"]),
-        tests("ProxyTests", of: ["Proxy", "Configuration", "HTTP", "Primitives"]),
+        tests("ProxyTests", of: ["Proxy", "Configuration", "HTTP", "Primitives", "Support"]),
         tests("ConfigurationTests", of: ["Configuration", "Primitives"], exclude: ["Fixtures"]),
         tests("SQLiteTests", of: ["SQLite"]),
-        tests("SessionsTests", of: ["Sessions", "SQLite", "JOSE", "Crypto", "Primitives"]),
+        tests("SessionsTests", of: ["Sessions", "SQLite", "JOSE", "Crypto", "Primitives", "Support"]),
     ]
 )

@@ -101,8 +101,9 @@ package enum Syscalls {
         _ = gateway_set_option(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
     }
 
-    /// How much unsent data the kernel takes before a socket counts as full. Without it a slow reader's socket holds
-    /// megabytes, and becomes writable again only when a third of them has gone: no progress for minutes.
+    /// How much unsent data the kernel takes before a socket counts as full. Without it a slow reader's
+    /// socket holds megabytes, and becomes writable again only when a third of them has gone: no progress for
+    /// minutes.
     static func limitUnsent(_ descriptor: Int32, bytes: Int32) {
         _ = gateway_set_option(descriptor, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, bytes)
     }

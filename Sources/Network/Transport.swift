@@ -27,7 +27,8 @@ package struct Transport: ~Copyable {
         return Transport(socket)
     }
 
-    /// Keeps at most that much unsent data in the kernel, so that a slow peer shows its progress in small steps.
+    /// Keeps at most that much unsent data in the kernel, so that a slow peer shows its progress in small
+    /// steps.
     package func limitUnsent(bytes: Int32) { Syscalls.limitUnsent(descriptor.raw, bytes: bytes) }
 
     /// Takes note of what the loop has told.

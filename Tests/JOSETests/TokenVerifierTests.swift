@@ -3,6 +3,7 @@
 import Crypto
 import JOSE
 import Primitives
+import Support
 import Testing
 
 @Suite struct TokenVerifierTests {

@@ -4,6 +4,7 @@
 import Crypto
 import JOSE
 import Primitives
+import Support
 import Testing
 
 @Suite struct VerifiedTokenCacheTests {

@@ -1,6 +1,7 @@
 // Paths: what is normalised, what is refused, and that normalising is done once and for all.
 
 import Primitives
+import Support
 import Testing
 
 @testable import Proxy
@@ -40,7 +41,7 @@ struct PathNormalizationTests {
 
     @Test("normalising twice changes nothing more, whatever the path")
     func idempotent() {
-        var generator = Lottery(seed: 20_261_121)
+        var generator = SeededGenerator(seed: 20_261_121)
         let pieces = ["a", "b", "/", "//", ".", "..", "%2e", "%61", "%7E", "%3f", "%25", ";", "~", "%C3%A9"]
         for _ in 0..<5_000 {
             let count = Int(generator.next() % 12)
@@ -60,20 +61,5 @@ struct PathNormalizationTests {
         case .rewritten: return String(decoding: scratch, as: UTF8.self)
         case .refused: return nil
         }
-    }
-}
-
-/// Repeatable random numbers (SplitMix64).
-struct Lottery: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

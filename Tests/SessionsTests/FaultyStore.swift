@@ -3,6 +3,7 @@
 
 import Primitives
 import Synchronization
+import Support
 
 @testable import Sessions
 
@@ -127,20 +128,5 @@ final class FaultyStore: SessionStore {
     func purge(before: WallTime, limit: Int) throws(StoreError) -> Int {
         try faults.check(.purge)
         return try base.purge(before: before, limit: limit)
-    }
-}
-
-/// A reproducible source of numbers (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -7,6 +7,7 @@
 
 import JOSE
 import Primitives
+import Support
 import Testing
 
 @testable import Sessions
