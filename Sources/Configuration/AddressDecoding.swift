@@ -95,7 +95,7 @@ package enum AddressDecoding {
         guard let number = UInt16(port) else {
             throw ValueProblem(reason: "has a port out of range", help: "a port is at most 65535")
         }
-        return ListenAddress(host: host, port: number)
+        return .ip(host: host, port: number)
     }
 
     /// An http or https URL, in its parts.

@@ -16,7 +16,7 @@ package struct Validator {
         let main = StructureCheck(report: report).check(statements, in: .main)
         var result = GatewayConfiguration()
         let listens = listeners(of: main)
-        result.listeners = listens.map(\.address)
+        result.listeners = listens.map { ListenerConfiguration(address: $0.address) }
         result.workers = workers(of: main)
         if let path = filePath(main.entry("state_directory")) { result.stateDirectory = path }
         checkChoice(main.entry("sessions"))
@@ -70,13 +70,8 @@ extension Validator {
         return listens
     }
 
-    /// Port 0 is never taken: the system chooses a free one.
     func reportDuplicate(_ listen: Listen, of others: [Listen]) {
-        let bytes = IPLiteral.bytes(of: listen.address.host)
-        let first = others.first {
-            $0.address.port == listen.address.port && IPLiteral.bytes(of: $0.address.host) == bytes
-        }
-        guard let first, listen.address.port != 0 else { return }
+        guard let first = others.first(where: { $0.address.isSame(as: listen.address) }) else { return }
         report.error(
             "this address is listened on already", at: listen.location,
             help: "it was first given at \(report.place(first.location))")
@@ -114,7 +109,7 @@ extension Validator {
         }
         let url = PublicURL(
             scheme: .http,
-            authority: first.address.port == 80 ? "localhost" : "localhost:\(first.address.port)")
+            authority: first.address.port.map { $0 == 80 ? "localhost" : "localhost:\($0)" } ?? "localhost")
         report.warning(
             "'public_url' is not given and taken to be \(url.origin)", at: first.location,
             help: "add: public_url \(url.origin); or the origin that clients use")

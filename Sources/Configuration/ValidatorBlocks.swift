@@ -73,7 +73,7 @@ extension Validator {
         }
         guard let address = value(of: entry, decode: AddressDecoding.listenAddress) else { return nil }
         reportDuplicate(Listen(address: address, location: entry.location), of: listeners)
-        let isOpen = !IPLiteral.isLoopback(address.host) && !block.attempted("secret")
+        let isOpen = !address.isLocal && !block.attempted("secret")
         if isOpen, !report.isIncomplete {
             report.error(
                 "a control listener that is not on a loopback address needs a secret", at: entry.location,

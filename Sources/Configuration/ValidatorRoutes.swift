@@ -31,7 +31,8 @@ extension Validator {
             }
             firsts[name] = entry.location
             var upstream = UpstreamConfiguration(
-                name: name, server: server ?? ListenAddress(host: "127.0.0.1", port: 0))
+                name: name,
+                servers: [server ?? ServerConfiguration(address: .ip(host: "127.0.0.1", port: 0))])
             readDuration("connect_timeout", of: block, into: &upstream.connectTimeoutMilliseconds)
             readDuration("response_timeout", of: block, into: &upstream.responseTimeoutMilliseconds)
             readNumber("keepalive", of: block, into: &upstream.keepaliveConnections)
@@ -46,7 +47,7 @@ extension Validator {
         return upstreams
     }
 
-    private func server(of block: CheckedBlock, opening: Entry) -> ListenAddress? {
+    private func server(of block: CheckedBlock, opening: Entry) -> ServerConfiguration? {
         if !block.attempted("server"), !report.isIncomplete {
             report.error(
                 "this upstream has no 'server'", at: opening.location,
@@ -60,7 +61,7 @@ extension Validator {
         return block.entry("server").flatMap { value(of: $0, decode: Self.serverAddress) }
     }
 
-    private static func serverAddress(_ text: String) throws(ValueProblem) -> ListenAddress {
+    private static func serverAddress(_ text: String) throws(ValueProblem) -> ServerConfiguration {
         let example = "http://127.0.0.1:9000"
         let parts = try AddressDecoding.url(text, example: example)
         if !parts.rest.isEmpty {
@@ -73,7 +74,7 @@ extension Validator {
                 reason: "names a host, which is not available yet",
                 help: "a literal address or localhost, such as \(example)")
         }
-        return ListenAddress(host: host, port: parts.port ?? 80)
+        return ServerConfiguration(address: .ip(host: host, port: parts.port ?? 80))
     }
 }
 
@@ -93,7 +94,7 @@ extension Validator {
             let target = target(of: entry)
             var route = RouteConfiguration(
                 host: target?.host, path: target?.path ?? "", isExact: entry.arguments.count == 2,
-                upstream: upstream(of: block, opening: entry, upstreams) ?? 0)
+                destination: .upstream(upstream(of: block, opening: entry, upstreams) ?? 0))
             readAccess(of: block, into: &route)
             readRequirements(of: block, into: &route)
             readIdentityFields(of: block, into: &route)

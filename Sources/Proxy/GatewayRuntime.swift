@@ -48,10 +48,9 @@ package final class GatewayRuntime: Sendable {
         routes = RouteTable(configuration.routes, limits: configuration.limits)
         var targets: [UpstreamTarget] = []
         for upstream in configuration.upstreams {
-            guard let address = SocketAddress(host: upstream.server.host, port: upstream.server.port) else {
-                throw RuntimeError(
-                    reason: "upstream \(upstream.name): \(upstream.server.host) is no IP address")
-            }
+            guard case .ip(let host, let port) = upstream.servers[0].address,
+                let address = SocketAddress(host: host, port: port)
+            else { throw RuntimeError(reason: "upstream \(upstream.name): its server is no IP address") }
             targets.append(UpstreamTarget(upstream, address: address))
         }
         upstreams = targets

@@ -35,8 +35,8 @@ package final class Server {
     /// - Returns: the bound addresses, those of clients first, then that of the control listener.
     package func listen() throws(RuntimeError) -> [SocketAddress] {
         var opened: [(Listener, ListenerRole)] = []
-        for address in runtime.configuration.listeners {
-            opened.append((try listener(address), .client))
+        for configured in runtime.configuration.listeners {
+            opened.append((try listener(configured.address), .client))
         }
         if let control = runtime.configuration.control {
             opened.append((try listener(control.address), .control))
@@ -66,9 +66,9 @@ package final class Server {
     }
 
     private func listener(_ address: ListenAddress) throws(RuntimeError) -> Listener {
-        guard let socketAddress = SocketAddress(host: address.host, port: address.port) else {
-            throw RuntimeError(reason: "listen: \(address.host) is no IP address")
-        }
+        guard case .ip(let host, let port) = address,
+            let socketAddress = SocketAddress(host: host, port: port)
+        else { throw RuntimeError(reason: "listen: this is no IP address") }
         do throws(SystemError) {
             return try Listener(on: socketAddress, queue: .main)
         } catch {

@@ -68,7 +68,7 @@ struct RouteTableTests {
     }
 
     private func route(_ path: String, host: String? = nil, isExact: Bool = false) -> RouteConfiguration {
-        RouteConfiguration(host: host, path: path, isExact: isExact, upstream: 0)
+        RouteConfiguration(host: host, path: path, isExact: isExact, destination: .upstream(0))
     }
 
     private func match(_ table: RouteTable, _ path: String, _ authority: String = "localhost") -> String? {

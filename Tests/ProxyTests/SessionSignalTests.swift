@@ -75,7 +75,8 @@ struct SessionSignalTests {
     private var control: Route { route { $0.isSessionControl = true } }
 
     private func route(_ change: (inout RouteConfiguration) -> Void) -> Route {
-        var configuration = RouteConfiguration(host: nil, path: "/", isExact: false, upstream: 0)
+        var configuration = RouteConfiguration(
+            host: nil, path: "/", isExact: false, destination: .upstream(0))
         change(&configuration)
         return Route(configuration, limits: LimitsConfiguration())
     }

@@ -4,11 +4,13 @@
 /// A whole, valid configuration.
 package struct GatewayConfiguration: Sendable, Equatable {
     /// Where clients connect.
-    package var listeners: [ListenAddress] = []
+    package var listeners: [ListenerConfiguration] = []
     /// How many shards run; nil is one per core (`workers auto`).
     package var workers: Int?
     /// Where signing keys and sessions.db live.
     package var stateDirectory = "/var/lib/auth-gateway"
+    /// Whose X-Forwarded-For, -Proto, -Host, Forwarded and PROXY headers are believed; nobody's by default.
+    package var trustedProxies: [AddressRange] = []
     /// Scheme, host and port that clients use; the origin of cookies.
     package var publicURL = PublicURL(scheme: .http, authority: "localhost:8080")
     package var limits = LimitsConfiguration()
@@ -24,15 +26,59 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package init() {}
 }
 
-/// An IP address and port to listen on or to connect to, kept as it was written.
-package struct ListenAddress: Sendable, Equatable {
-    /// A literal IPv4 or IPv6 address, without brackets.
-    package var host: String
-    package var port: UInt16
+/// A `listen` directive.
+package struct ListenerConfiguration: Sendable, Equatable {
+    package var address: ListenAddress
+    /// Every connection begins with a PROXY protocol header, version 1 or 2, that says who the client is.
+    package var expectsProxyProtocol: Bool
 
-    package init(host: String, port: UInt16) {
-        self.host = host
-        self.port = port
+    package init(address: ListenAddress, expectsProxyProtocol: Bool = false) {
+        self.address = address
+        self.expectsProxyProtocol = expectsProxyProtocol
+    }
+}
+
+/// Where to listen or to connect to, kept as it was written.
+package enum ListenAddress: Sendable, Equatable {
+    /// A literal IPv4 or IPv6 address, without brackets.
+    case ip(host: String, port: UInt16)
+    /// `unix:/run/auth-gateway/http.sock`: the path of a socket.
+    case unix(path: String)
+
+    /// nil where there is none.
+    package var port: UInt16? {
+        if case .ip(_, let port) = self { return port }
+        return nil
+    }
+
+    /// Whether only this machine can reach it.
+    package var isLocal: Bool {
+        switch self {
+        case .ip(let host, _): IPLiteral.isLoopback(host)
+        case .unix: true
+        }
+    }
+
+    /// Whether the two cannot both be listened on. Port 0 is never taken: the system chooses a free one.
+    func isSame(as other: ListenAddress) -> Bool {
+        switch (self, other) {
+        case (.ip(let host, let port), .ip(let otherHost, let otherPort)):
+            port != 0 && port == otherPort && IPLiteral.bytes(of: host) == IPLiteral.bytes(of: otherHost)
+        case (.unix(let path), .unix(let otherPath)): path == otherPath
+        default: false
+        }
+    }
+}
+
+/// `10.0.0.0/8`: an address and how many of its leading bits count.
+package struct AddressRange: Sendable, Equatable {
+    /// In network order: 4 or 16 bytes.
+    package var bytes: [UInt8]
+    package var prefixBits: Int
+
+    package init(bytes: [UInt8], prefixBits: Int) {
+        self.bytes = bytes
+        self.prefixBits = prefixBits
     }
 }
 
@@ -65,6 +111,9 @@ package struct LimitsConfiguration: Sendable, Equatable {
     package var bodyTimeoutMilliseconds: Int64 = 30_000
     /// A connection with no request on it.
     package var idleTimeoutMilliseconds: Int64 = 75_000
+    /// What a client must send of a body, or take of an answer, on average while it is waited for; 0 is no
+    /// such rule.
+    package var minimumBytesPerSecond: UInt64 = 512
 
     package init() {}
 }
@@ -120,6 +169,9 @@ package struct AccessTokenConfiguration: Sendable, Equatable {
     package var audience = "api"
     package var lifetimeMilliseconds: Int64 = 15 * 60_000
     package var leewayMilliseconds: Int64 = 30_000
+    /// How long an event stream or a WebSocket outlives the access token that it was opened with, unless its
+    /// session is refreshed meanwhile.
+    package var streamGraceMilliseconds: Int64 = 60_000
 
     package init() {}
 }
@@ -135,76 +187,11 @@ package struct RefreshTokenConfiguration: Sendable, Equatable {
     package var cookieRaceWindowMilliseconds: Int64 = 30_000
     package var bodyRaceWindowMilliseconds: Int64 = 60_000
     package var delivery = Delivery.auto
+    /// The largest request body that a browser may be asked to send again after a bounce over the refresh
+    /// endpoint; 0 turns the bounce off.
+    package var bounceBodyBytes: UInt64 = 1024 * 1024
+    /// How many calls of the refresh endpoints one client address may make; nil is no limit.
+    package var rate: RateConfiguration?
 
     package init() {}
-}
-
-/// An `upstream` block.
-package struct UpstreamConfiguration: Sendable, Equatable {
-    package var name: String
-    package var server: ListenAddress
-    package var connectTimeoutMilliseconds: Int64 = 1_000
-    /// From the last byte of the request to the response head, and between two reads of the response.
-    package var responseTimeoutMilliseconds: Int64 = 60_000
-    /// How many idle connections each shard keeps.
-    package var keepaliveConnections = 128
-
-    package init(name: String, server: ListenAddress) {
-        self.name = name
-        self.server = server
-    }
-}
-
-/// A `route`.
-package struct RouteConfiguration: Sendable, Equatable {
-    package enum Access: String, Sendable { case required, optional, anonymous }
-
-    /// Lower-case host (without port) that the route is limited to; nil for any host.
-    package var host: String?
-    /// Normalised path: `/`, `/admin/`, `/ping`.
-    package var path: String
-    /// `route = /ping`: this path and no other. Otherwise a prefix that matches on segment borders.
-    package var isExact: Bool
-    /// Index into `GatewayConfiguration.upstreams`.
-    package var upstream: Int
-    package var access = Access.required
-    /// `login`: Session-Start in the answer begins a session.
-    package var isLogin = false
-    /// `session_control`: Session-End in the answer counts.
-    package var isSessionControl = false
-    /// Each must be in the token's scope.
-    package var requiredScopes: [String] = []
-    package var requiredClaims: [ClaimRequirement] = []
-    package var identityFields: [IdentityField] = []
-    /// nil: the limit of the `limits` block.
-    package var requestBodyBytes: UInt64?
-
-    package init(host: String?, path: String, isExact: Bool, upstream: Int) {
-        self.host = host
-        self.path = path
-        self.isExact = isExact
-        self.upstream = upstream
-    }
-}
-
-/// `require claim NAME VALUE…`: the claim equals one of the values, or is an array that holds one of them.
-package struct ClaimRequirement: Sendable, Equatable {
-    package var name: String
-    package var values: [String]
-
-    package init(name: String, values: [String]) {
-        self.name = name
-        self.values = values
-    }
-}
-
-/// `identity_header X-Auth-Role claim role;`
-package struct IdentityField: Sendable, Equatable {
-    package var fieldName: String
-    package var claim: String
-
-    package init(fieldName: String, claim: String) {
-        self.fieldName = fieldName
-        self.claim = claim
-    }
 }

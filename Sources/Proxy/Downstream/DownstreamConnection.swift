@@ -301,10 +301,8 @@ final class DownstreamConnection: EventTarget {
         entry.reason = exchange.reason
         if let route = exchange.route {
             entry.route = route.label
-            if exchange.wasForwarded {
-                entry.upstream = shard.pool(route.configuration.upstream).target.label
-            }
         }
+        if let pool = exchange.pool { entry.upstream = pool.target.label }
         if let token = exchange.token {
             entry.subject = token.subjectBytes
             entry.session = token.sessionText

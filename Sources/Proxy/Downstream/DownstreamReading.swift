@@ -76,7 +76,10 @@ extension DownstreamConnection {
         case .admitted(let token, let bearerIsOurs):
             exchange.token = token
             exchange.bearerIsOurs = bearerIsOurs
-            forward(route)
+            switch route.configuration.destination {
+            case .upstream(let index): forward(route, to: shard.pool(index))
+            case .fixed(let response): respond(.fixed(response))
+            }
         }
     }
 
@@ -85,7 +88,7 @@ extension DownstreamConnection {
             "refresh_token_misplaced", [("source.ip", String(decoding: clientText, as: UTF8.self))])
     }
 
-    private func forward(_ route: Route) {
+    private func forward(_ route: Route, to pool: UpstreamPool) {
         if case .length(let length) = head.framing, length > exchange.requestBytesMax {
             refuse(.bodyTooLarge)
             return
@@ -95,8 +98,8 @@ extension DownstreamConnection {
         if route.configuration.isLogin { exchange.heldSession = presentedSession }
         RequestWriting.prepare(&head.block, exchange: exchange, runtime: shard.runtime)
         exchange.phase = .relaying
-        exchange.wasForwarded = true
-        shard.pool(route.configuration.upstream).assign(to: self)
+        exchange.pool = pool
+        pool.assign(to: self)
     }
 
     /// Lends the path in its normal form.

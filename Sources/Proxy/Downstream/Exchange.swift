@@ -70,7 +70,8 @@ final class Exchange {
     var heldSession: SessionID?
     /// The request's bearer token is ours, and goes no further.
     var bearerIsOurs = false
-    var wasForwarded = false
+    /// Where the request was sent on to.
+    var pool: UpstreamPool?
     var wasRetried = false
     /// The path in normal form, where it differs from the one that was sent.
     var normalPath: [UInt8] = []
@@ -103,7 +104,7 @@ final class Exchange {
         isPersistent = true
         heldSession = nil
         bearerIsOurs = false
-        wasForwarded = false
+        pool = nil
         wasRetried = false
         usesNormalPath = false
         if !keptCookies.isEmpty { keptCookies.removeAll() }

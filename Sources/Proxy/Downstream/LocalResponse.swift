@@ -1,6 +1,7 @@
 // Responses that the gateway makes itself: refusals as RFC 9457 problem documents, and the answers of its
 // endpoints.
 
+import Configuration
 import HTTP
 import Primitives
 
@@ -9,7 +10,7 @@ struct LocalResponse {
     var status: Int
     /// Field lines beside Content-Type, Content-Length and Connection.
     var fields: [(name: StaticString, value: String)] = []
-    var contentType: StaticString = "application/json"
+    var contentType = "application/json"
     var body: [UInt8] = []
 
     /// An answer with a JSON body.
@@ -36,6 +37,12 @@ struct LocalResponse {
         // Whether there is an answer at all hangs on credentials: no cache may give it to the next caller.
         response.fields.append(("Cache-Control", "no-store"))
         return response
+    }
+
+    /// `respond` of a route.
+    static func fixed(_ response: FixedResponse) -> LocalResponse {
+        LocalResponse(
+            status: response.status, contentType: response.contentType, body: Array(response.body.utf8))
     }
 
     /// The answer to a failure of an exchange.
@@ -84,7 +91,7 @@ struct LocalResponse {
         }
         if !body.isEmpty {
             output.append("Content-Type: ")
-            output.append(contentType)
+            output.append(text: contentType)
             output.append("\r\n")
         }
         output.append("Content-Length: ")
