@@ -17,6 +17,10 @@ enum ProxyError: Equatable {
     case clientStalled
     case noRoute
     case methodNotAllowed
+    /// The session behind a stream of events or a WebSocket has ended, or its access was revoked.
+    case streamRevoked
+    /// The access token behind it has expired, and its session was not refreshed.
+    case streamExpired
     // The upstream's side.
     case upstreamConnect
     case upstreamConnectTimeout
@@ -36,7 +40,7 @@ enum ProxyError: Equatable {
         case .pathRefused: 400
         case .bodyTooLarge: 413
         case .headTimeout, .bodyTimeout: 408
-        case .clientClosed, .clientStalled: 0
+        case .clientClosed, .clientStalled, .streamRevoked, .streamExpired: 0
         case .noRoute: 404
         case .methodNotAllowed: 405
         case .upstreamConnect, .upstreamClosed, .upstreamViolation, .upstreamSession: 502
@@ -57,6 +61,8 @@ enum ProxyError: Equatable {
         case .clientStalled: "client_stalled"
         case .noRoute: "no_route"
         case .methodNotAllowed: "method_not_allowed"
+        case .streamRevoked: "stream_revoked"
+        case .streamExpired: "stream_expired"
         case .upstreamConnect: "upstream_connect"
         case .upstreamConnectTimeout: "upstream_connect_timeout"
         case .upstreamTimeout: "upstream_timeout"
@@ -79,6 +85,7 @@ enum ProxyError: Equatable {
         case .clientClosed, .clientStalled: "The client went away"
         case .noRoute: "No route leads there"
         case .methodNotAllowed: "The resource does not have this method"
+        case .streamRevoked, .streamExpired: "The session of the stream has ended"
         case .upstreamConnect: "The upstream cannot be reached"
         case .upstreamConnectTimeout: "The upstream cannot be reached in time"
         case .upstreamTimeout: "The upstream did not answer in time"

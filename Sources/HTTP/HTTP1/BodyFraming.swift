@@ -90,6 +90,20 @@ package enum Persistence {
         return version == .http11 || keepsAlive
     }
 
+    /// RFC 9110 §7.8: whether a head offers, or agrees to, the one protocol that the gateway tunnels. A list
+    /// of protocols, or another one (`h2c`, which would open a way round every check), is no offer: "A server
+    /// MAY ignore a received Upgrade header field".
+    static func namesWebSocket(_ block: borrowing HeaderBlock, _ bytes: Span<UInt8>) -> Bool {
+        guard let index = block.first(.upgrade), block.count(of: .upgrade) == 1 else { return false }
+        let protocolName = block.fields[index].value
+        if !bytes.extracting(protocolName.offsets).equalsIgnoringCase("websocket") { return false }
+        var isNamed = false
+        forEachOption(block, bytes) { option in
+            if option.equalsIgnoringCase("upgrade") { isNamed = true }
+        }
+        return isNamed
+    }
+
     /// RFC 9110 §7.6.1: an intermediary removes the fields that `Connection` names, and `Connection` itself;
     /// and the ones it knows to be for one hop only. What carries identity or routing is never removed on a
     /// peer's word (CVE-2022-31813): ours are added after this, and these few are kept.

@@ -47,6 +47,9 @@ package enum RequestParser {
         head.framing = try FramingRules.request(bytes, head)
         head.isPersistent = Persistence.isPersistent(version: head.version, block: head.block, bytes: bytes)
         try resolveExpectation(bytes, &head)
+        head.asksForWebSocket =
+            head.method == .get && head.version == .http11 && head.framing == .none
+            && Persistence.namesWebSocket(head.block, bytes)
         return .complete(end)
     }
 

@@ -8,9 +8,12 @@ package enum ResponseParser {
     /// Parses the head at the front of `bytes`. On `needsMore` the head is unusable: parse again from the
     /// start when `HeadScanner` has found the end.
     ///
-    /// - Parameter isHead: whether the request was HEAD, whose response has no body whatever its fields say.
+    /// - Parameters:
+    ///   - isHead: whether the request was HEAD, whose response has no body whatever its fields say.
+    ///   - mayUpgrade: whether the request asked for a WebSocket.
     package static func parse(
-        _ bytes: Span<UInt8>, into head: inout ResponseHead, isHead: Bool, limits: MessageLimits
+        _ bytes: Span<UInt8>, into head: inout ResponseHead, isHead: Bool, mayUpgrade: Bool = false,
+        limits: MessageLimits
     ) throws(ProtocolViolation) -> HeadResult {
         head.reset()
         guard case .complete(let lineEnd) = try statusLine(bytes, into: &head),
@@ -22,8 +25,13 @@ package enum ResponseParser {
         }
         if end > limits.headBytesMax { throw .headTooLarge }
         head.block.keep(bytes.extracting(0..<end))
-        // RFC 9110 §15.2.2: 101 answers an Upgrade that was asked for, and none is.
-        if head.status == 101 { throw .unsolicitedUpgrade }
+        // RFC 9110 §15.2.2: 101 answers an Upgrade that was asked for, and says which one it is. Without
+        // this, a tunnel opens that nobody guards (CVE-2026-2833).
+        if head.status == 101 {
+            let isAgreed =
+                mayUpgrade && head.version == .http11 && Persistence.namesWebSocket(head.block, bytes)
+            if !isAgreed { throw .unsolicitedUpgrade }
+        }
         head.framing = try FramingRules.response(bytes, head, isHead: isHead)
         head.isPersistent = Persistence.isPersistent(version: head.version, block: head.block, bytes: bytes)
         return .complete(end)

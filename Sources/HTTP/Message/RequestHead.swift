@@ -80,6 +80,8 @@ public struct RequestHead: ~Copyable {
     /// Whether the client wants to use the connection again (RFC 9112 §9.3).
     package internal(set) var isPersistent = true
     package internal(set) var expectsContinue = false
+    /// RFC 6455 §4.1: the request asks to go on as a WebSocket.
+    package internal(set) var asksForWebSocket = false
 
     /// An empty head.
     public init() {}
@@ -98,6 +100,7 @@ public struct RequestHead: ~Copyable {
         authority = .empty
         isPersistent = true
         expectsContinue = false
+        asksForWebSocket = false
     }
 }
 
@@ -115,8 +118,19 @@ public struct ResponseHead: ~Copyable {
     /// An empty head.
     public init() {}
 
-    /// RFC 9110 §15.2: an interim response; another head follows.
-    package var isInterim: Bool { status < 200 }
+    /// RFC 9110 §15.2: an interim response; another head follows. Not 101: behind it HTTP has ended.
+    package var isInterim: Bool { status < 200 && status != 101 }
+
+    /// Whether the body is a stream of server-sent events.
+    package var isEventStream: Bool {
+        guard let index = block.first(.contentType) else { return false }
+        let value = block.fields[index].value
+        return block.withBytes { bytes in
+            var end = value.start
+            while end < value.end, bytes[end] != UInt8(ascii: ";"), bytes[end] != 0x20 { end += 1 }
+            return bytes.extracting(value.start..<end).equalsIgnoringCase("text/event-stream")
+        }
+    }
 
     /// Forgets the response; the memory stays for the next one.
     package mutating func reset() {

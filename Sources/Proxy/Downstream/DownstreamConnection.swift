@@ -29,7 +29,7 @@ final class DownstreamConnection: EventTarget {
     private var headIsPartial = false
     /// The client will send no more.
     private(set) var hasEnded = false
-    private var isClosed = false
+    private(set) var isClosed = false
     private var isPumping = false
     private var mustPump = false
     private var lingered = 0
@@ -63,13 +63,17 @@ final class DownstreamConnection: EventTarget {
         requestsInTurn = 0
         transport.note(readiness)
         if !readiness.isDisjoint(with: .broken) {
-            abort(.clientClosed)
+            exchange.phase == .tunnelling ? finishTunnel() : abort(.clientClosed)
             return
         }
         pump()
     }
 
     override func deadlinePassed() {
+        if let binding = exchange.binding, shard.loop.now >= binding.endsAt {
+            streamExpired()
+            return
+        }
         switch exchange.phase {
         case .idle where !headIsPartial:
             if input.hasBlock || output.hasBlock { rest() } else { close() }
@@ -81,6 +85,7 @@ final class DownstreamConnection: EventTarget {
         case .relaying where output.isEmpty:
             exchange.hasResponse ? abort(.clientStalled) : refuse(.bodyTimeout)
         case .relaying, .flushing: abort(.clientStalled)
+        case .tunnelling: output.isEmpty ? finishTunnel() : abort(.clientStalled)
         case .awaitingReply: return
         case .lingering: close()
         }
@@ -141,6 +146,9 @@ final class DownstreamConnection: EventTarget {
         case .relaying:
             relayRequestBody()
             return exchange.phase != .relaying
+        case .tunnelling:
+            relayTunnel()
+            return false
         case .awaitingReply: return false
         case .flushing:
             flush()
@@ -170,6 +178,8 @@ final class DownstreamConnection: EventTarget {
         case .relaying where isWaitingForBody:
             shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
         case .lingering: break
+        case .tunnelling: settleTunnel()
+        case .relaying where exchange.binding != nil: awaitStreamEnd(orMilliseconds: nil)
         default: shard.loop.clearDeadline(self)
         }
     }
@@ -247,6 +257,7 @@ final class DownstreamConnection: EventTarget {
     /// The exchange is over and its answer has left: it is logged, and the connection goes on or closes.
     private func finish() {
         logExchange()
+        unbindStream()
         if !exchange.isPersistent || shard.isDraining {
             // Closing over unread bytes would send a reset, which can overtake the answer.
             if exchange.requestIsComplete && input.isEmpty {
@@ -285,13 +296,14 @@ final class DownstreamConnection: EventTarget {
     func close() {
         if isClosed { return }
         isClosed = true
+        unbindStream()
         dropUpstream()
         exchange.phase = .lingering
         shard.loop.remove(self)
         shard.connectionClosed(self)
     }
 
-    private func logExchange() {
+    func logExchange() {
         if !shard.logsAccess { return }
         var entry = AccessEntry()
         entry.client = clientText

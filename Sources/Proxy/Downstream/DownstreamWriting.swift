@@ -84,6 +84,18 @@ extension DownstreamConnection {
             response, date: date, cookies: cookies, connection: connectionField,
             isChunked: framing == .chunked,
             to: &output)
+        if response.isEventStream { bindStream() }
+    }
+
+    /// Answers that HTTP has ended on this connection (RFC 9110 §15.2.2).
+    func sendSwitch(_ response: borrowing ResponseHead) {
+        exchange.hasResponse = true
+        exchange.status = 101
+        exchange.isPersistent = false
+        shard.buffers.supply(&output)
+        ResponseWriting.write(
+            response, date: nil, cookies: [], connection: "Upgrade\r\nUpgrade: websocket", isChunked: false,
+            to: &output)
     }
 
     /// Adds a piece of the answer's body.
@@ -121,7 +133,9 @@ extension DownstreamConnection {
             switch transport.send(from: &output) {
             case .bytes:
                 exchange.hasSent = true
-                if exchange.phase == .relaying { exchange.upstream?.resumeResponse() }
+                if exchange.phase == .relaying || exchange.phase == .tunnelling {
+                    exchange.upstream?.resumeResponse()
+                }
             case .wouldBlock: break
             case .ended, .failed:
                 abort(.clientClosed)

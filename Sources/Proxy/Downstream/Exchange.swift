@@ -3,6 +3,7 @@
 //
 // Owned by: the downstream connection it runs on.
 
+import Configuration
 import HTTP
 import JOSE
 import Primitives
@@ -16,6 +17,8 @@ enum ExchangePhase: UInt8 {
     case collecting
     /// The request goes upstream, and the response comes back.
     case relaying
+    /// HTTP has ended (101); bytes pass both ways.
+    case tunnelling
     /// The refresh service or the control API works on it.
     case awaitingReply
     /// The response is complete and leaves for the client.
@@ -50,6 +53,10 @@ final class Exchange {
     /// Outlives the exchange: the next one on this connection most likely carries the same token.
     var memo = TokenMemo()
     var upstream: UpstreamConnection?
+    /// What a stream of events, or a tunnel, lives as long as.
+    var binding: StreamBinding?
+    /// The upstream's end of a tunnel has sent its last byte.
+    var upstreamHasEnded = false
     var requestBody = BodyReader(.none)
     /// Whether the whole request body has been taken from the client.
     var requestIsComplete = true
@@ -87,6 +94,12 @@ final class Exchange {
     /// Whose session was begun or refreshed.
     var loggedSession: (subject: [UInt8], sid: [UInt8])?
 
+    /// The longest silence of a tunnel.
+    var tunnelTimeoutMilliseconds: Int64 {
+        route?.configuration.tunnelTimeoutMilliseconds
+            ?? pool?.target.configuration.tunnelTimeoutMilliseconds ?? 3_600_000
+    }
+
     /// Begins the next exchange.
     func begin(microseconds: Int64) {
         serial &+= 1
@@ -95,6 +108,8 @@ final class Exchange {
         route = nil
         token = nil
         upstream = nil
+        binding = nil
+        upstreamHasEnded = false
         requestIsComplete = true
         requestBytes = 0
         if !collected.isEmpty { collected.removeAll() }

@@ -18,7 +18,12 @@ extension DownstreamConnection {
 
     /// The refresh service's reply.
     func take(_ reply: SessionReply, serial: UInt32) {
-        guard exchange.serial == serial, exchange.phase == .awaitingReply else { return }
+        guard exchange.serial == serial else { return }
+        if exchange.binding?.isAsking == true {
+            continueStream(reply)
+            return
+        }
+        guard exchange.phase == .awaitingReply else { return }
         let awaited = exchange.awaited
         exchange.awaited = .none
         switch awaited {

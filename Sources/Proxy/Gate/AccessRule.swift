@@ -109,7 +109,9 @@ enum AccessRule {
             if case .refused(let rejection) = verdict { return .refused(.token(rejection)) }
             return .refused(.noCredential)
         }
-        if case .cookies = credentials, !head.method.isSafe,
+        // A WebSocket handshake is a GET, and no same-origin policy stands in a foreign page's way: it counts
+        // as unsafe.
+        if case .cookies = credentials, !head.method.isSafe || head.asksForWebSocket,
             !SameOrigin.isShown(by: head, runtime.publicOrigin)
         {
             return .refused(.crossOrigin)

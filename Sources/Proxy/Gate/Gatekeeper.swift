@@ -66,6 +66,9 @@ package final class Gatekeeper {
         return verified.sessionID
     }
 
+    /// Whether a token that was let in once has been revoked since.
+    func isRevoked(_ token: VerifiedToken) -> Bool { revocations.refusal(of: token) != nil }
+
     /// Takes revocations in; in force from the next request on.
     func apply(_ list: [Revocation], until: WallTime) {
         for revocation in list { revocations.apply(revocation, until: until) }

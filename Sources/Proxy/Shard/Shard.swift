@@ -33,6 +33,8 @@ package final class Shard {
     private var dateText: [UInt8] = []
     private let mailbox: Mailbox<ShardMessage>
     private var pools: [UpstreamPool] = []
+    /// The connections whose answers are tied to a session, by slot.
+    var streams: [UInt64: DownstreamConnection] = [:]
     private var accessLog: AccessLog
     private var connectionCount = 0
     private var drained: (@Sendable () -> Void)?
@@ -89,10 +91,20 @@ package final class Shard {
                 }
             case .revoke(let revocations, let until, let applied):
                 gatekeeper.apply(revocations, until: until)
+                cutRevokedStreams()
                 applied()
             case .drain(let drained):
                 self.drained = drained
                 drain()
+            }
+        }
+    }
+
+    /// All of them are looked at: revocations are rare, and come in batches.
+    private func cutRevokedStreams() {
+        for stream in streams.values {
+            if let token = stream.exchange.binding?.token, gatekeeper.isRevoked(token) {
+                stream.cutStream(.streamRevoked)
             }
         }
     }

@@ -17,6 +17,9 @@ extension UpstreamConnection {
                 if input.isEmpty || !readHead() { return }
             case .readingBody:
                 if !relayBody() { return }
+            case .tunnelling:
+                relayTunnel()
+                return
             case .idle, .held, .closed: return
             }
         }
@@ -24,7 +27,9 @@ extension UpstreamConnection {
 
     /// The client's connection has drained: go on, if it had made us wait.
     func resumeResponse() {
-        guard isBlocked, phase == .readingBody, let downstream, downstream.acceptsContent else { return }
+        guard isBlocked, phase == .readingBody || phase == .tunnelling, let downstream,
+            downstream.acceptsContent
+        else { return }
         isBlocked = false
         receive()
     }
@@ -52,7 +57,9 @@ extension UpstreamConnection {
                 else { return awaitHead() }
             }
             let result = try input.withReadable { (bytes) throws(ProtocolViolation) in
-                try ResponseParser.parse(bytes, into: &head, isHead: isHead, limits: limits)
+                try ResponseParser.parse(
+                    bytes, into: &head, isHead: isHead, mayUpgrade: downstream.head.asksForWebSocket,
+                    limits: limits)
             }
             guard case .complete(let count) = result else { return awaitHead() }
             input.consume(count)
@@ -63,6 +70,10 @@ extension UpstreamConnection {
                 Self.prepare(&head, names: pool.shard.runtime.cookieNames)
                 downstream.sendInterim(head)
                 return phase == .awaitingHead
+            }
+            if head.status == 101 {
+                startTunnel(downstream)
+                return true
             }
             takeFinalHead(downstream)
         } catch {
@@ -110,7 +121,7 @@ extension UpstreamConnection {
     }
 
     /// Takes out of a response's head what is not for the client.
-    private static func prepare(_ head: inout ResponseHead, names: CookieNames) {
+    static func prepare(_ head: inout ResponseHead, names: CookieNames) {
         Persistence.removeHopByHop(&head.block)
         head.block.removeAliases(sessionFields)
         // RFC 9110 §8.6: no Content-Length in a 204 or an interim response.

@@ -42,6 +42,7 @@ enum RequestWriting {
             IdentityFields.write(token, route: route, to: &output)
         }
         writeForwarded(head, client, scheme, target, to: &output)
+        if head.asksForWebSocket { output.append("Connection: Upgrade\r\nUpgrade: websocket\r\n") }
         output.append(head.framing == .chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n")
     }
 

@@ -19,16 +19,18 @@ enum UpstreamPhase: UInt8 {
     /// The head is held back until the refresh service has answered.
     case held
     case readingBody
+    /// HTTP has ended (101); bytes pass both ways.
+    case tunnelling
     case closed
 }
 
 /// A connection to an upstream.
 final class UpstreamConnection: EventTarget {
     let pool: UpstreamPool
-    private let shard: Shard
-    private var transport: Transport
+    let shard: Shard
+    var transport: Transport
     var input = ByteBuffer()
-    private var output = ByteBuffer()
+    var output = ByteBuffer()
     var head = ResponseHead()
     var scanner = HeadScanner()
     var headIsPartial = false
@@ -132,6 +134,7 @@ final class UpstreamConnection: EventTarget {
             pool.forget(self)
             close()
         case .awaitingHead where !isEstablished: fail(.upstreamConnectTimeout)
+        case .tunnelling: fail(.upstreamTimeout)
         case .awaitingHead, .readingBody:
             // Not the upstream's delay while the client has not sent its whole request.
             if let downstream, !downstream.exchange.requestIsComplete, output.isEmpty, phase == .awaitingHead
@@ -176,7 +179,11 @@ final class UpstreamConnection: EventTarget {
             goesOn = !isBlocked && (waited || fill())
         } while goesOn
         isReceiving = false
-        if phase == .readingBody { isBlocked ? shard.loop.clearDeadline(self) : awaitUpstream() }
+        switch phase {
+        case .readingBody: isBlocked ? shard.loop.clearDeadline(self) : awaitUpstream()
+        case .tunnelling: settleTunnel()
+        default: break
+        }
     }
 
     /// Reads what has arrived; false when there is nothing to relay.
@@ -208,6 +215,7 @@ final class UpstreamConnection: EventTarget {
         case .readingBody:
             if reader.connectionEnded() { completeResponse() } else { fail(.upstreamClosed) }
         case .awaitingHead, .held: fail(.upstreamClosed)
+        case .tunnelling: downstream?.upstreamEndedTunnel()
         case .closed: break
         }
     }
@@ -222,7 +230,7 @@ final class UpstreamConnection: EventTarget {
     }
 
     /// Starts the upstream's time anew: something has moved.
-    private func awaitUpstream() {
+    func awaitUpstream() {
         shard.loop.setDeadline(self, milliseconds: pool.target.configuration.responseTimeoutMilliseconds)
     }
 
