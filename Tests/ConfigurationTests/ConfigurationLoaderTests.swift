@@ -49,11 +49,35 @@ struct ConfigurationLoaderTests {
     }
 
     private func completeUpstreams() -> [UpstreamConfiguration] {
+        var first = ServerConfiguration(address: .ip(host: "127.0.0.1", port: 9000))
+        first.weight = 2
+        first.connectionsMax = 64
         var api = UpstreamConfiguration(
-            name: "api", servers: [ServerConfiguration(address: .ip(host: "127.0.0.1", port: 9000))])
+            name: "api",
+            servers: [
+                first, ServerConfiguration(address: .name(host: "api.internal", port: 9000)),
+                ServerConfiguration(address: .unix(path: "/run/api.sock")),
+            ])
+        api.balance = .leastConnections
+        var check = HealthCheckConfiguration(path: "/healthz")
+        check.intervalMilliseconds = 2_000
+        check.timeoutMilliseconds = 500
+        check.failuresMax = 2
+        check.passesMin = 1
+        api.healthCheck = check
+        api.failuresMax = 5
+        api.failWindowMilliseconds = 30_000
+        api.slowStartMilliseconds = 20_000
+        api.queueMax = 10
+        api.queueTimeoutMilliseconds = 2_000
+        api.triesMax = 2
+        api.resolveMilliseconds = 10_000
         api.connectTimeoutMilliseconds = 250
         api.responseTimeoutMilliseconds = 5_000
+        api.idleTimeoutMilliseconds = 15_000
+        api.tunnelTimeoutMilliseconds = 86_400_000
         api.keepaliveConnections = 16
+        api.keepaliveMilliseconds = 10_000
         let files = UpstreamConfiguration(
             name: "files", servers: [ServerConfiguration(address: .ip(host: "::1", port: 9001))])
         return [api, files]
@@ -101,13 +125,27 @@ struct ConfigurationLoaderTests {
                 text = text.replacing("http://127.0.0.1:9000;", with: "http://127.0.0.1:9000; \(defaults)")
             case .route: text = text.replacing("upstream api; ", with: "upstream api; \(defaults)")
             case .limits, .logs, .refreshToken: text += "\n\(block.rawValue) { \(defaults) }"
-            case .control: break
+            case .control, .healthCheck, .cors: break
             }
         }
         let explicit = load(text)
         #expect(explicit.diagnostics.map(\.rendered) == [])
         var plain = try #require(load(minimal()).configuration)
         plain.accessToken.audience = "api"
+        #expect(explicit.configuration == plain)
+    }
+
+    @Test("every default of a block inside of a block is the default of the model")
+    func innerDefaultsAgree() throws {
+        func defaults(_ block: Block) -> String {
+            DirectiveTable.rows.filter { $0.blocks == [block] }
+                .compactMap { row in row.defaultText.map { "\(row.name) \($0);" } }.joined(separator: " ")
+        }
+        let server = "server http://127.0.0.1:1;"
+        let explicit = load(
+            minimal("upstream b { \(server) health_check /up { \(defaults(.healthCheck)) } }"))
+        #expect(explicit.diagnostics.map(\.rendered) == [])
+        let plain = try #require(load(minimal("upstream b { \(server) health_check /up; }")).configuration)
         #expect(explicit.configuration == plain)
     }
 

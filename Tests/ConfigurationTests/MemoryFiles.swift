@@ -91,8 +91,15 @@ let completeSample = """
     }
 
     upstream api {
-        server http://127.0.0.1:9000;
-        connect_timeout 250ms;  response_timeout 5s;  keepalive 16;
+        server http://127.0.0.1:9000 weight=2 connections=64;
+        server http://api.internal:9000;
+        server unix:/run/api.sock;
+        balance least_connections;
+        health_check /healthz { every 2s; timeout 500ms; fails 2; passes 1; }
+        max_fails 5;  fail_timeout 30s;  slow_start 20s;
+        queue 10 timeout=2s;  tries 2;  resolve 10s;
+        connect_timeout 250ms;  response_timeout 5s;  idle_timeout 15s;  tunnel_timeout 1d;
+        keepalive 16 timeout=10s;
     }
     upstream files { server http://[::1]:9001; }
 

@@ -2,7 +2,7 @@
 // together.
 //
 // This file owns the main block, listeners and the public URL, and the verbs that the other parts share; the
-// blocks are in `ValidatorBlocks`, upstreams and routes in `ValidatorRoutes`. Every check that fails reports
+// blocks are in the files beside it. Every check that fails reports
 // and goes on with a default, so that one load finds everything; whether there was an error is the report's
 // to say.
 
@@ -142,6 +142,48 @@ extension Validator {
             return try decode(argument.text)
         } catch {
             reportProblem(error, with: argument)
+            return nil
+        }
+    }
+
+    /// An argument of the form `name=value`.
+    struct Option {
+        let argument: Argument
+        let value: String
+    }
+
+    /// The options that stand behind the first `count` arguments, by name; what is none, or is given twice,
+    /// is reported.
+    func options(of entry: Entry, after count: Int, names: [String]) -> [String: Option] {
+        var options: [String: Option] = [:]
+        for argument in entry.arguments.dropFirst(count) {
+            let parts = argument.text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = String(parts[0])
+            guard parts.count == 2, names.contains(name) else {
+                let near =
+                    EditDistance.nearest(to: name, in: names).map { "did you mean '\($0)='? Its" } ?? "its"
+                let problem = ValueProblem(
+                    reason: "is no option of '\(entry.name)'",
+                    help: near + " form is '\(entry.directive.form)'")
+                reportProblem(problem, with: argument)
+                continue
+            }
+            if options[name] != nil {
+                reportProblem(
+                    ValueProblem(reason: "is given twice", help: "keep one of them"), with: argument)
+            }
+            options[name] = Option(argument: argument, value: String(parts[1]))
+        }
+        return options
+    }
+
+    /// The decoded value of an option; nil if there is none, or it is wrong and reported.
+    func value<Value>(of option: Option?, decode: (String) throws(ValueProblem) -> Value) -> Value? {
+        guard let option else { return nil }
+        do {
+            return try decode(option.value)
+        } catch {
+            reportProblem(error, with: option.argument)
             return nil
         }
     }

@@ -20,6 +20,24 @@ package enum IPLiteral {
         return bytes == Array(repeating: 0, count: 15) + [1] || bytes.starts(with: mapped)
     }
 
+    /// The one text of an address that is written in many ways: IPv6 as browsers have it (RFC 5952), in small
+    /// letters and with the first of its longest gaps left out.
+    package static func text(of bytes: [UInt8]) -> String {
+        if bytes.count == 4 { return bytes.map(String.init).joined(separator: ".") }
+        let groups = stride(from: 0, to: bytes.count, by: 2).map { Int(bytes[$0]) << 8 | Int(bytes[$0 + 1]) }
+        var gap = 0..<0
+        var start = 0
+        for index in 0...groups.count where index == groups.count || groups[index] != 0 {
+            if index - start > max(gap.count, 1) { gap = start..<index }
+            start = index + 1
+        }
+        func joined(_ part: ArraySlice<Int>) -> String {
+            part.map { String($0, radix: 16) }.joined(separator: ":")
+        }
+        if gap.isEmpty { return joined(groups[...]) }
+        return joined(groups[..<gap.lowerBound]) + "::" + joined(groups[gap.upperBound...])
+    }
+
     private static func version4(_ text: String) -> [UInt8]? {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 4 else { return nil }
@@ -97,6 +115,25 @@ package enum AddressDecoding {
         }
         return .ip(host: host, port: number)
     }
+
+    /// `unix:/run/api.sock`: the path of a socket.
+    package static func socketPath(_ text: String) throws(ValueProblem) -> String {
+        let path = text.dropFirst("unix:".count)
+        let help = "such as unix:/run/auth-gateway/http.sock"
+        // `unix://…` looks like a URL with a host; it was perhaps meant as one.
+        guard text.hasPrefix("unix:"), !path.isEmpty, !path.hasPrefix("//"), !path.hasSuffix("/"),
+            path.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
+        else { throw ValueProblem(reason: "is not the path of a socket", help: help) }
+        guard path.utf8.count <= socketPathBytesMax else {
+            throw ValueProblem(
+                reason: "is too long for a socket",
+                help: "the system takes at most \(socketPathBytesMax) bytes of path")
+        }
+        return String(path)
+    }
+
+    /// `sockaddr_un.sun_path` on Linux, with its zero at the end.
+    private static let socketPathBytesMax = 107
 
     /// An http or https URL, in its parts.
     package static func url(_ text: String, example: String) throws(ValueProblem) -> URLParts {
