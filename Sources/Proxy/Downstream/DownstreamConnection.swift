@@ -311,6 +311,7 @@ final class DownstreamConnection: EventTarget {
         entry.responseBytes = exchange.responseBytes
         entry.durationMicroseconds = Clock.microseconds - exchange.startedMicroseconds
         entry.reason = exchange.reason
+        entry.observed = exchange.observed
         if let route = exchange.route {
             entry.route = route.label
         }
