@@ -43,6 +43,8 @@ final class UpstreamConnection: EventTarget {
     /// Whether an earlier exchange was served: then the upstream may have closed it unseen.
     private var isReused = false
     private var hasReceived = false
+    /// The last read took all the room there was.
+    private var isBulk = false
     /// The response waits because the client reads slowly.
     var isBlocked = false
     /// `receive` is at work: whoever unblocks the response leaves the rest to it.
@@ -84,7 +86,13 @@ final class UpstreamConnection: EventTarget {
 
     /// Adds a piece of the request's body.
     func appendContent(_ content: Span<UInt8>, framing: BodyFraming) {
-        BodyWriter.append(content, framing: framing, to: &output)
+        var sent = 0
+        if content.count >= DownstreamConnection.directBytesMin, output.isEmpty, framing != .chunked,
+            isEstablished
+        {
+            sent = transport.send(content)
+        }
+        BodyWriter.append(content.extracting(sent..<content.count), framing: framing, to: &output)
     }
 
     /// The request's body is complete.
@@ -190,8 +198,11 @@ final class UpstreamConnection: EventTarget {
     private func fill() -> Bool {
         if !transport.mayReceive || phase == .held || phase == .closed { return false }
         shard.buffers.supply(&input)
+        if isBulk && input.isEmpty { input.reserve(Self.bulkBytes) }
+        let room = input.fillCount
         switch transport.receive(into: &input) {
-        case .bytes:
+        case .bytes(let count):
+            isBulk = count == room
             if phase == .idle {
                 // Nothing was asked: whatever this is, it must not become the answer to the next request.
                 pool.forget(self)
@@ -293,6 +304,8 @@ final class UpstreamConnection: EventTarget {
     }
 
     private static let outputBytesMax = 64 * 1024
+    /// What is read at once where there is much: a quarter of the system calls of a common block.
+    static let bulkBytes = 64 * 1024
     /// Reads in one go: 256 kB. Where proxy and peers are as fast as each other, a transfer would never pause
     /// for the other connections of the shard.
     private static let turnsMax = 16
