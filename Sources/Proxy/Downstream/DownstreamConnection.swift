@@ -276,6 +276,8 @@ final class DownstreamConnection: EventTarget {
             return
         }
         exchange.phase = .idle
+        shard.buffers.reclaim(&input)
+        shard.buffers.reclaim(&output)
         exchange.token = nil
         // It may have held a refresh token.
         if !exchange.collected.isEmpty { exchange.collected = [] }

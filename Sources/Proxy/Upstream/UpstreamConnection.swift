@@ -255,6 +255,8 @@ final class UpstreamConnection: EventTarget {
             && reader.isComplete && head.framing != .untilClose && !transport.mayReceive
         self.downstream = nil
         phase = .idle
+        shard.buffers.reclaim(&input)
+        shard.buffers.reclaim(&output)
         isReused = true
         isBlocked = false
         if isClean && pool.keep(self) {
