@@ -14,10 +14,16 @@ struct ConfigurationLoaderTests {
         var expected = GatewayConfiguration()
         expected.listeners = [
             ListenerConfiguration(address: .ip(host: "0.0.0.0", port: 8080)),
-            ListenerConfiguration(address: .ip(host: "::1", port: 8080)),
+            ListenerConfiguration(address: .ip(host: "::1", port: 8080), expectsProxyProtocol: true),
+            ListenerConfiguration(address: .unix(path: "/run/gateway/http.sock")),
         ]
         expected.workers = 4
         expected.stateDirectory = "/srv/auth gateway"
+        expected.trustedProxies = [
+            AddressRange(bytes: [10, 0, 0, 0], prefixBits: 8),
+            AddressRange(bytes: [0xFD] + Array(repeating: 0, count: 15), prefixBits: 8),
+        ]
+        expected.trustsUnixPeers = true
         expected.publicURL = PublicURL(scheme: .https, authority: "api.example.com")
         expected.limits.requestHeaderBytes = 16_384
         expected.limits.headerCount = 50
@@ -27,6 +33,7 @@ struct ConfigurationLoaderTests {
         expected.limits.headerTimeoutMilliseconds = 500
         expected.limits.bodyTimeoutMilliseconds = 60_000
         expected.limits.idleTimeoutMilliseconds = 120_000
+        expected.limits.minimumBytesPerSecond = 4_096
         expected.logs.access = .file("logs/access.log")
         expected.logs.accessFormat = .combined
         expected.logs.audit = .stderr
@@ -37,12 +44,15 @@ struct ConfigurationLoaderTests {
         expected.accessToken.audience = "shop"
         expected.accessToken.lifetimeMilliseconds = 300_000
         expected.accessToken.leewayMilliseconds = 10_000
+        expected.accessToken.streamGraceMilliseconds = 0
         expected.refreshToken.path = "/auth/refresh"
         expected.refreshToken.idleLifetimeMilliseconds = 43_200_000
         expected.refreshToken.maxLifetimeMilliseconds = 2_592_000_000
         expected.refreshToken.cookieRaceWindowMilliseconds = 10_000
         expected.refreshToken.bodyRaceWindowMilliseconds = 20_000
         expected.refreshToken.delivery = .cookie
+        expected.refreshToken.rate = RateConfiguration(perHour: 36_000, burst: 20)
+        expected.refreshToken.bounceBodyBytes = 0
         expected.upstreams = completeUpstreams()
         expected.routes = completeRoutes()
         #expect(configuration == expected)

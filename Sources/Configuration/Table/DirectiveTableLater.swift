@@ -5,7 +5,6 @@
 
 extension DirectiveTable {
     static let later: [Directive] = [
-        row("trusted_proxies", in: [.main], "The proxies in front whose X-Forwarded fields are believed."),
         row("tls", in: [.main, .upstream], "Certificates and protocol versions."),
         row("issuer", in: [.main], "A foreign identity provider whose access tokens are accepted."),
         row("expect", in: [.main], "A test of the policy that 'check' runs."),
@@ -15,7 +14,7 @@ extension DirectiveTable {
         row(
             "access_check", in: [.refreshToken],
             "Asks an upstream at each refresh whether the subject may come in."),
-        row("rate", in: [.refreshToken, .route], "How many requests a client may make in a time."),
+        row("rate", in: [.route], "How many requests a client may make in a time."),
         row("tls_ca", in: [.upstream], "The authorities that may vouch for the upstream's certificate."),
         row("strip_prefix", in: [.route], "Forwards the path without the prefix of the route."),
         row("set_header", in: [.route], "Adds a header field to the forwarded request."),
