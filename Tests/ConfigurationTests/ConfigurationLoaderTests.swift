@@ -14,10 +14,16 @@ struct ConfigurationLoaderTests {
         var expected = GatewayConfiguration()
         expected.listeners = [
             ListenerConfiguration(address: .ip(host: "0.0.0.0", port: 8080)),
-            ListenerConfiguration(address: .ip(host: "::1", port: 8080)),
+            ListenerConfiguration(address: .ip(host: "::1", port: 8080), expectsProxyProtocol: true),
+            ListenerConfiguration(address: .unix(path: "/run/gateway/http.sock")),
         ]
         expected.workers = 4
         expected.stateDirectory = "/srv/auth gateway"
+        expected.trustedProxies = [
+            AddressRange(bytes: [10, 0, 0, 0], prefixBits: 8),
+            AddressRange(bytes: [0xFD] + Array(repeating: 0, count: 15), prefixBits: 8),
+        ]
+        expected.trustsUnixPeers = true
         expected.publicURL = PublicURL(scheme: .https, authority: "api.example.com")
         expected.limits.requestHeaderBytes = 16_384
         expected.limits.headerCount = 50
@@ -27,6 +33,7 @@ struct ConfigurationLoaderTests {
         expected.limits.headerTimeoutMilliseconds = 500
         expected.limits.bodyTimeoutMilliseconds = 60_000
         expected.limits.idleTimeoutMilliseconds = 120_000
+        expected.limits.minimumBytesPerSecond = 4_096
         expected.logs.access = .file("logs/access.log")
         expected.logs.accessFormat = .combined
         expected.logs.audit = .stderr
@@ -37,12 +44,15 @@ struct ConfigurationLoaderTests {
         expected.accessToken.audience = "shop"
         expected.accessToken.lifetimeMilliseconds = 300_000
         expected.accessToken.leewayMilliseconds = 10_000
+        expected.accessToken.streamGraceMilliseconds = 0
         expected.refreshToken.path = "/auth/refresh"
         expected.refreshToken.idleLifetimeMilliseconds = 43_200_000
         expected.refreshToken.maxLifetimeMilliseconds = 2_592_000_000
         expected.refreshToken.cookieRaceWindowMilliseconds = 10_000
         expected.refreshToken.bodyRaceWindowMilliseconds = 20_000
         expected.refreshToken.delivery = .cookie
+        expected.refreshToken.rate = RateConfiguration(perHour: 36_000, burst: 20)
+        expected.refreshToken.bounceBodyBytes = 0
         expected.upstreams = completeUpstreams()
         expected.routes = completeRoutes()
         #expect(configuration == expected)
@@ -87,12 +97,14 @@ struct ConfigurationLoaderTests {
         var login = RouteConfiguration(host: nil, path: "/login", isExact: false, destination: .upstream(0))
         login.access = .anonymous
         login.isLogin = true
+        login.rate = RateConfiguration(perHour: 300, burst: 10)
         var account = RouteConfiguration(
             host: nil, path: "/account/", isExact: false, destination: .upstream(0))
         account.isSessionControl = true
         account.access = .optional
         var ping = RouteConfiguration(host: nil, path: "/ping", isExact: true, destination: .upstream(0))
         ping.access = .anonymous
+        ping.destination = .fixed(FixedResponse(status: 200, body: "{}", contentType: "application/json"))
         var files = RouteConfiguration(
             host: "files.example.com", path: "/", isExact: false, destination: .upstream(1))
         files.requestBodyBytes = 2 << 30
@@ -106,9 +118,35 @@ struct ConfigurationLoaderTests {
             IdentityField(fieldName: "X-Auth-Tenant", claim: "tenant"),
         ]
         return [
-            login, account, ping, files,
+            login, account, ping, files, completeOldRoute(),
             RouteConfiguration(host: nil, path: "/", isExact: false, destination: .upstream(0)),
         ]
+    }
+
+    private func completeOldRoute() -> RouteConfiguration {
+        var old = RouteConfiguration(host: nil, path: "/old/", isExact: false, destination: .upstream(0))
+        old.stripsPrefix = true
+        old.setFields = [
+            FieldText(name: "X-Api-Version", value: "1"),
+            FieldText(name: "Authorization", value: "Basic YTpi"),
+        ]
+        old.removedFields = ["Cookie"]
+        old.methods = ["GET", "HEAD"]
+        old.responseTimeoutMilliseconds = 300_000
+        old.idleTimeoutMilliseconds = 60_000
+        old.tunnelTimeoutMilliseconds = 28_800_000
+        old.rate = RateConfiguration(perHour: 18_000, burst: 5, key: .subject)
+        var cors = CORSConfiguration()
+        cors.origins = ["https://app.example.com", "http://localhost:3000"]
+        cors.allowsCredentials = true
+        cors.methods = ["GET", "PUT"]
+        cors.requestFields = ["Authorization"]
+        cors.exposedFields = ["ETag", "X-Total"]
+        cors.maxAgeMilliseconds = 3_600_000
+        old.cors = cors
+        old.loginPage = "/login?from=old"
+        old.isObserved = true
+        return old
     }
 
     @Test("every default in the table is the default of the model")
@@ -147,6 +185,12 @@ struct ConfigurationLoaderTests {
         #expect(explicit.diagnostics.map(\.rendered) == [])
         let plain = try #require(load(minimal("upstream b { \(server) health_check /up; }")).configuration)
         #expect(explicit.configuration == plain)
+
+        let origins = "origins https://a.example;"
+        let explicitCORS = load(minimal(route: "cors { \(origins) \(defaults(.cors)) }"))
+        #expect(explicitCORS.diagnostics.map(\.rendered) == [])
+        #expect(explicitCORS.configuration == load(minimal(route: "cors { \(origins) }")).configuration)
+        #expect(explicitCORS.configuration != nil)
     }
 
     @Test("issuer and public URL default from each other")

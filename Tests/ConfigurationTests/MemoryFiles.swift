@@ -60,16 +60,19 @@ func minimal(_ extra: String = "", route: String = "", access: String = "") -> S
 let completeSample = """
     # Every directive there is.
     listen 0.0.0.0:8080;
-    listen [::1]:8080;
+    listen [::1]:8080 proxy_protocol;
+    listen unix:/run/gateway/http.sock;
     workers 4;
     state_directory "/srv/auth gateway";
+    trusted_proxies 10.0.0.0/8 fd00::/8;
+    trusted_proxies unix;
     public_url HTTPS://Api.Example.com:443;
     sessions sqlite;
 
     limits {
         request_header 16k;  header_count 50;  request_body 1g;
         connections 1000;    connections_per_address 10;
-        header_timeout 500ms;  body_timeout 1m;  idle_timeout 2m;
+        header_timeout 500ms;  body_timeout 1m;  idle_timeout 2m;  minimum_rate 4k/s;
     }
 
     logs { access logs/access.log combined; audit stderr; level debug; }
@@ -81,13 +84,13 @@ let completeSample = """
 
     access_token {
         issuer https://login.example.com/tenant;  audience shop;  algorithm ES256;
-        lifetime 5m;  leeway 10s;
+        lifetime 5m;  leeway 10s;  stream_grace 0s;
     }
 
     refresh_token {
         path /auth/refresh;
         idle_lifetime 12h;  max_lifetime 30d;  race_window cookie=10s body=20s;
-        format opaque;  delivery cookie;
+        format opaque;  delivery cookie;  rate 10/s burst=20;  bounce_body off;
     }
 
     upstream api {
@@ -109,9 +112,9 @@ let completeSample = """
     """
 
 let completeSampleIncluded = """
-    route /login { upstream api; access anonymous; login; }
+    route /login { upstream api; access anonymous; login; rate 5/m burst=10; }
     route /account/ { upstream api; session_control; access optional; }
-    route = /ping { upstream api; access anonymous; }
+    route = /ping { respond 200 "{}" application/json; access anonymous; }
     route Files.example.com/ {
         upstream files; request_body 2g;
         require scope files:read files:write;
@@ -119,6 +122,22 @@ let completeSampleIncluded = """
         require claim tenant "${TENANT:-acme}";
         identity_header X-Auth-Role claim role;
         identity_header X-Auth-Tenant claim tenant;
+    }
+    route /old/ {
+        upstream api;
+        strip_prefix;
+        set_header X-Api-Version 1;
+        set_header Authorization "Basic YTpi";
+        remove_header Cookie;
+        methods GET HEAD;
+        response_timeout 5m;  idle_timeout 1m;  tunnel_timeout 8h;
+        rate 5/s by=subject;
+        cors {
+            origins https://App.example.com:443 http://localhost:3000;  credentials on;
+            methods GET PUT;  headers Authorization;  expose ETag X-Total;  max_age 1h;
+        }
+        login_page /login?from=old;
+        observe;
     }
     """
 

@@ -2,18 +2,23 @@
 
 extension DirectiveTable {
     static let requestBody: ClosedRange<UInt64> = 1_024...(1 << 40)
+    static let minimumRate: ClosedRange<UInt64> = 1...(1 << 30)
 
     static let main: [Directive] = [
         Directive(
-            "listen", in: [.main], .arguments("ADDRESS:PORT", 1...1), example: "listen 0.0.0.0:8080;",
-            repeats: true, later: ["tls", "proxy_protocol", "redirect_to_https", "unix:"],
-            "Accepts clients at a literal address; port 0 lets the system choose one."),
+            "listen", in: [.main], .arguments("ADDRESS:PORT|unix:PATH [proxy_protocol]", 1...2),
+            example: "listen 0.0.0.0:8080;", repeats: true, later: ["tls", "redirect_to_https"],
+            "Accepts clients at a literal address or a socket; port 0 lets the system choose one."),
         Directive(
             "workers", in: [.main], .arguments("auto|NUMBER", 1...1), default: "auto",
             "How many shards share the work, 1 to 256; auto is one for each core."),
         Directive(
             "state_directory", in: [.main], .arguments("PATH", 1...1), default: "/var/lib/auth-gateway",
             "Where the signing keys and the session database live."),
+        Directive(
+            "trusted_proxies", in: [.main], .arguments("ADDRESS|ADDRESS/BITS|unix…", 1...1_000),
+            example: "trusted_proxies 10.0.0.0/8;", repeats: true,
+            "Whose word on the client's address is taken: the X-Forwarded fields, Forwarded, PROXY headers."),
         Directive(
             "public_url", in: [.main], .arguments("http(s)://HOST[:PORT]", 1...1),
             example: "public_url https://api.example.com;",
@@ -78,6 +83,10 @@ extension DirectiveTable {
         Directive(
             "idle_timeout", in: [.limits], .duration(second...60 * minute), default: "75s",
             "How long a connection without a request stays open."),
+        Directive(
+            "minimum_rate", in: [.limits], .arguments("off|SIZE/s", 1...1), default: "512b/s",
+            bounds: "\(ValueDecoding.rangeText(minimumRate)), each second",
+            "How fast a client must send a body or take an answer, on average, while it is waited for."),
     ]
 
     static let logs: [Directive] = [
@@ -94,12 +103,13 @@ extension DirectiveTable {
 
     static let control: [Directive] = [
         Directive(
-            "listen", in: [.control], .arguments("ADDRESS:PORT", 1...1), example: "listen 127.0.0.1:9901;",
-            later: ["unix:"], "The address of the control listener; keep it private."),
+            "listen", in: [.control], .arguments("ADDRESS:PORT|unix:PATH", 1...1),
+            example: "listen 127.0.0.1:9901;",
+            "The address or the socket of the control listener; keep it private."),
         Directive(
             "secret", in: [.control], .arguments("TEXT|env:NAME|file:PATH", 1...1),
             example: "secret file:/etc/auth-gateway/control.secret;",
-            "The bearer token of the control API, 16 characters or more; needed unless on loopback."
+            "The bearer token of the control API, from 16 characters; needed but on loopback or a socket."
         ),
     ]
 }

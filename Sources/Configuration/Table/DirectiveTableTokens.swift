@@ -1,6 +1,13 @@
 // The rows of `access_token` and `refresh_token`.
 
 extension DirectiveTable {
+    static let bounceBody: ClosedRange<UInt64> = 1_024...(1 << 30)
+    static let rateCount = 1...1_000_000
+    static let rateBurst = 1...1_000_000
+    static let rateBounds =
+        "N \(ValueDecoding.rangeText(rateCount))"
+        + " · burst \(ValueDecoding.rangeText(rateBurst)), by default what one second brings"
+
     static let accessToken: [Directive] = [
         Directive(
             "issuer", in: [.accessToken], .arguments("URL", 1...1),
@@ -23,6 +30,10 @@ extension DirectiveTable {
         Directive(
             "leeway", in: [.accessToken], .duration(0...5 * minute), default: "30s",
             "How far the clocks of issuer and gateway may differ."),
+        Directive(
+            "stream_grace", in: [.accessToken], .duration(0...60 * minute), default: "60s",
+            "How long a WebSocket or an event stream outlives its access token, unless its session refreshes."
+        ),
     ]
 
     static let refreshToken: [Directive] = [
@@ -45,5 +56,13 @@ extension DirectiveTable {
         Directive(
             "format", in: [.refreshToken], .choice(["opaque"]), default: "opaque", later: ["jwt"],
             "What a refresh token looks like."),
+        Directive(
+            "rate", in: [.refreshToken], .arguments("N/s|N/m|N/h [burst=N]", 1...2), bounds: rateBounds,
+            example: "rate 10/s burst=20;",
+            "How many calls of the refresh endpoints one client address may make; no limit by default."),
+        Directive(
+            "bounce_body", in: [.refreshToken], .arguments("off|SIZE", 1...1), default: "1m",
+            bounds: ValueDecoding.rangeText(bounceBody),
+            "The largest body that a browser is asked to send again once its token has been refreshed."),
     ]
 }

@@ -104,8 +104,9 @@ package struct URLParts: Equatable {
 }
 
 package enum AddressDecoding {
-    /// A literal address and a port: `0.0.0.0:8080`, `[::]:8080`.
+    /// A literal address and a port, or a socket: `0.0.0.0:8080`, `[::]:8080`, `unix:/run/http.sock`.
     package static func listenAddress(_ text: String) throws(ValueProblem) -> ListenAddress {
+        if text.hasPrefix("unix:") { return .unix(path: try socketPath(text)) }
         let help = "a literal address and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080"
         guard let (host, port) = hostAndPort(text), let port, IPLiteral.bytes(of: host) != nil else {
             throw ValueProblem(reason: "is not an address and port", help: help)
@@ -114,6 +115,38 @@ package enum AddressDecoding {
             throw ValueProblem(reason: "has a port out of range", help: "a port is at most 65535")
         }
         return .ip(host: host, port: number)
+    }
+
+    /// `10.0.0.0/8`, `2001:db8::/32`, or one address alone.
+    package static func addressRange(_ text: String) throws(ValueProblem) -> AddressRange {
+        let problem = ValueProblem(
+            reason: "is not an address or a range of them",
+            help: "such as 10.0.0.0/8, 192.0.2.1 or fd00::/8; unix stands for peers on unix sockets")
+        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard var bytes = IPLiteral.bytes(of: String(parts[0])) else { throw problem }
+        var bits = bytes.count * 8
+        if parts.count == 2 {
+            do throws(ValueProblem) {
+                bits = try ValueDecoding.number(String(parts[1]), in: 0...bits)
+            } catch {
+                throw ValueProblem(reason: "has no such number of bits", help: "behind the '/' " + error.help)
+            }
+        }
+        let network = bytes.enumerated().map { index, byte in
+            let kept = min(max(bits - index * 8, 0), 8)
+            return byte & ~UInt8(truncatingIfNeeded: 0xFF >> kept)
+        }
+        if network != bytes {
+            throw ValueProblem(
+                reason: "has bits set behind the first \(bits)",
+                help: "the network is \(IPLiteral.text(of: network))/\(bits); one address has no '/'")
+        }
+        // RFC 4291 §2.5.5.2: `::ffff:10.0.0.0/104` is 10.0.0.0/8, and peers are compared in that form.
+        if bits >= 96, bytes.starts(with: Array(repeating: 0, count: 10) + [255, 255]) {
+            bytes.removeFirst(12)
+            bits -= 96
+        }
+        return AddressRange(bytes: bytes, prefixBits: bits)
     }
 
     /// `unix:/run/api.sock`: the path of a socket.
