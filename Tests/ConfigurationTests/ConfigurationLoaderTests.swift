@@ -13,7 +13,8 @@ struct ConfigurationLoaderTests {
 
         var expected = GatewayConfiguration()
         expected.listeners = [
-            ListenAddress(host: "0.0.0.0", port: 8080), ListenAddress(host: "::1", port: 8080),
+            ListenerConfiguration(address: .ip(host: "0.0.0.0", port: 8080)),
+            ListenerConfiguration(address: .ip(host: "::1", port: 8080)),
         ]
         expected.workers = 4
         expected.stateDirectory = "/srv/auth gateway"
@@ -31,7 +32,7 @@ struct ConfigurationLoaderTests {
         expected.logs.audit = .stderr
         expected.logs.level = .debug
         expected.control = ControlConfiguration(
-            address: ListenAddress(host: "10.0.0.1", port: 9901), secret: SecretText(sampleSecret))
+            address: .ip(host: "10.0.0.1", port: 9901), secret: SecretText(sampleSecret))
         expected.accessToken.issuer = "https://login.example.com/tenant"
         expected.accessToken.audience = "shop"
         expected.accessToken.lifetimeMilliseconds = 300_000
@@ -48,23 +49,28 @@ struct ConfigurationLoaderTests {
     }
 
     private func completeUpstreams() -> [UpstreamConfiguration] {
-        var api = UpstreamConfiguration(name: "api", server: ListenAddress(host: "127.0.0.1", port: 9000))
+        var api = UpstreamConfiguration(
+            name: "api", servers: [ServerConfiguration(address: .ip(host: "127.0.0.1", port: 9000))])
         api.connectTimeoutMilliseconds = 250
         api.responseTimeoutMilliseconds = 5_000
         api.keepaliveConnections = 16
-        return [api, UpstreamConfiguration(name: "files", server: ListenAddress(host: "::1", port: 9001))]
+        let files = UpstreamConfiguration(
+            name: "files", servers: [ServerConfiguration(address: .ip(host: "::1", port: 9001))])
+        return [api, files]
     }
 
     private func completeRoutes() -> [RouteConfiguration] {
-        var login = RouteConfiguration(host: nil, path: "/login", isExact: false, upstream: 0)
+        var login = RouteConfiguration(host: nil, path: "/login", isExact: false, destination: .upstream(0))
         login.access = .anonymous
         login.isLogin = true
-        var account = RouteConfiguration(host: nil, path: "/account/", isExact: false, upstream: 0)
+        var account = RouteConfiguration(
+            host: nil, path: "/account/", isExact: false, destination: .upstream(0))
         account.isSessionControl = true
         account.access = .optional
-        var ping = RouteConfiguration(host: nil, path: "/ping", isExact: true, upstream: 0)
+        var ping = RouteConfiguration(host: nil, path: "/ping", isExact: true, destination: .upstream(0))
         ping.access = .anonymous
-        var files = RouteConfiguration(host: "files.example.com", path: "/", isExact: false, upstream: 1)
+        var files = RouteConfiguration(
+            host: "files.example.com", path: "/", isExact: false, destination: .upstream(1))
         files.requestBodyBytes = 2 << 30
         files.requiredScopes = ["files:read", "files:write"]
         files.requiredClaims = [
@@ -77,7 +83,7 @@ struct ConfigurationLoaderTests {
         ]
         return [
             login, account, ping, files,
-            RouteConfiguration(host: nil, path: "/", isExact: false, upstream: 0),
+            RouteConfiguration(host: nil, path: "/", isExact: false, destination: .upstream(0)),
         ]
     }
 

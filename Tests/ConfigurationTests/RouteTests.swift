@@ -124,13 +124,13 @@ struct RouteTests {
 
     @Test("a server is a literal address or localhost")
     func servers() {
-        func server(_ text: String) -> ListenAddress? {
-            load(minimal().replacing("http://127.0.0.1:9000", with: text)).configuration?.upstreams.first?
-                .server
+        func server(_ text: String) -> ServerAddress? {
+            let loaded = load(minimal().replacing("http://127.0.0.1:9000", with: text))
+            return loaded.configuration?.upstreams.first?.servers.first?.address
         }
-        #expect(server("http://localhost:9000") == ListenAddress(host: "127.0.0.1", port: 9000))
-        #expect(server("http://[::1]:9000") == ListenAddress(host: "::1", port: 9000))
-        #expect(server("http://10.0.0.1") == ListenAddress(host: "10.0.0.1", port: 80))
+        #expect(server("http://localhost:9000") == .ip(host: "127.0.0.1", port: 9000))
+        #expect(server("http://[::1]:9000") == .ip(host: "::1", port: 9000))
+        #expect(server("http://10.0.0.1") == .ip(host: "10.0.0.1", port: 80))
         for wrong in [
             "http://api.internal:9000", "http://127.0.0.1:9000/", "127.0.0.1:9000", "http://127.0.0.1:0",
         ] {

@@ -74,8 +74,8 @@ struct ValueDecodingTests {
     @Test("a listen address is a literal address and a port")
     func listenAddresses() throws {
         #expect(
-            try AddressDecoding.listenAddress("0.0.0.0:8080") == ListenAddress(host: "0.0.0.0", port: 8080))
-        #expect(try AddressDecoding.listenAddress("[::1]:80") == ListenAddress(host: "::1", port: 80))
+            try AddressDecoding.listenAddress("0.0.0.0:8080") == .ip(host: "0.0.0.0", port: 8080))
+        #expect(try AddressDecoding.listenAddress("[::1]:80") == .ip(host: "::1", port: 80))
         #expect(try AddressDecoding.listenAddress("127.0.0.1:0").port == 0)
         #expect(try AddressDecoding.listenAddress("127.0.0.1:65535").port == 65_535)
         let wrong = [
