@@ -91,6 +91,9 @@ package struct GatewayServices: Sendable {
 /// A configuration that is well-formed and cannot be run here.
 package struct RuntimeError: Error, Sendable {
     package let reason: String
+
+    /// What is wrong with a path that is no address.
+    static let pathProblem = "the path of a socket has 1 to \(SocketAddress.pathBytesMax) bytes"
 }
 
 /// Where an upstream's requests go.

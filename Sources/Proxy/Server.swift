@@ -66,9 +66,19 @@ package final class Server {
     }
 
     private func listener(_ address: ListenAddress) throws(RuntimeError) -> Listener {
-        guard case .ip(let host, let port) = address,
-            let socketAddress = SocketAddress(host: host, port: port)
-        else { throw RuntimeError(reason: "listen: this is no IP address") }
+        let socketAddress: SocketAddress
+        switch address {
+        case .ip(let host, let port):
+            guard let literal = SocketAddress(host: host, port: port) else {
+                throw RuntimeError(reason: "listen: '\(host)' is no IP address")
+            }
+            socketAddress = literal
+        case .unix(let path):
+            guard let file = SocketAddress(unixPath: path) else {
+                throw RuntimeError(reason: "listen: unix:\(path): \(RuntimeError.pathProblem)")
+            }
+            socketAddress = file
+        }
         do throws(SystemError) {
             return try Listener(on: socketAddress, queue: .main)
         } catch {
