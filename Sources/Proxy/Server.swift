@@ -28,6 +28,9 @@ package final class Server {
                 mailbox.post(.revoke(revocations, until: until, applied: applied))
             }
         }
+        for (index, shard) in shards.enumerated() {
+            shard.post(.meet(shards.indices.filter { $0 != index }.map { shards[$0] }))
+        }
     }
 
     /// Opens every listener of the configuration; all of them, or an error that names the one.

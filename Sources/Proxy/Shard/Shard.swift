@@ -35,6 +35,9 @@ package final class Shard {
     private var pools: [UpstreamPool] = []
     /// The connections whose answers are tied to a session, by slot.
     var streams: [UInt64: DownstreamConnection] = [:]
+    private var neighbours: [Mailbox<ShardMessage>] = []
+    /// How many requests wait for a connection, in all queues.
+    var waitingRequests = 0
     private var accessLog: AccessLog
     private var connectionCount = 0
     private var drained: (@Sendable () -> Void)?
@@ -93,11 +96,19 @@ package final class Shard {
                 gatekeeper.apply(revocations, until: until)
                 cutRevokedStreams()
                 applied()
+            case .meet(let others): neighbours = others
+            case .servers(let servers, let upstream): pools[upstream].update(servers: servers)
+            case .lookAgain(let upstream): pools[upstream].lookAgain()
             case .drain(let drained):
                 self.drained = drained
                 drain()
             }
         }
+    }
+
+    /// Tells every other shard.
+    func tellNeighbours(_ message: ShardMessage) {
+        for neighbour in neighbours { neighbour.post(message) }
     }
 
     /// All of them are looked at: revocations are rare, and come in batches.
@@ -118,6 +129,9 @@ package final class Shard {
     }
 
     private func endBatch() {
+        if waitingRequests > 0 {
+            for pool in pools { pool.serveQueue() }
+        }
         let sightings = gatekeeper.takeSightings()
         if !sightings.isEmpty { runtime.sessions.noteSeen(sightings) }
         gatekeeper.sweep(wallTime)

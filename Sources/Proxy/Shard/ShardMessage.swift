@@ -20,6 +20,12 @@ package enum ShardMessage: Sendable {
     case reply(slot: UInt64, serial: UInt32, SessionReply)
     /// Revocations to put in force.
     case revoke([Revocation], until: WallTime, applied: @Sendable () -> Void)
+    /// The doors to all other shards.
+    case meet([Mailbox<ShardMessage>])
+    /// The servers of an upstream are these now.
+    case servers([UpstreamServer], upstream: Int)
+    /// Another shard has requests that wait for a connection to an upstream, or has made room.
+    case lookAgain(upstream: Int)
     /// Serve what has begun, begin nothing new; `drained` is called when no connection is left.
     case drain(drained: @Sendable () -> Void)
 }

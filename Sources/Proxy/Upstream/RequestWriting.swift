@@ -18,8 +18,7 @@ enum RequestWriting {
     /// Writes the whole head.
     static func write(
         _ head: borrowing RequestHead, exchange: Exchange, client: [UInt8], scheme: [UInt8],
-        target: UpstreamTarget,
-        to output: inout ByteBuffer
+        authority: [UInt8], to output: inout ByteBuffer
     ) {
         head.block.withBytes { bytes in
             output.append(bytes, head.methodRange)
@@ -41,14 +40,14 @@ enum RequestWriting {
         if let token = exchange.token, let route = exchange.route {
             IdentityFields.write(token, route: route, to: &output)
         }
-        writeForwarded(head, client, scheme, target, to: &output)
+        writeForwarded(head, client, scheme, authority, to: &output)
         if head.asksForWebSocket { output.append("Connection: Upgrade\r\nUpgrade: websocket\r\n") }
         output.append(head.framing == .chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n")
     }
 
     /// Who asked, and how: what the upstream can no longer see from its own connection.
     private static func writeForwarded(
-        _ head: borrowing RequestHead, _ client: [UInt8], _ scheme: [UInt8], _ target: UpstreamTarget,
+        _ head: borrowing RequestHead, _ client: [UInt8], _ scheme: [UInt8], _ authority: [UInt8],
         to output: inout ByteBuffer
     ) {
         output.append("X-Forwarded-For: ")
@@ -59,7 +58,7 @@ enum RequestWriting {
             // RFC 9112 §3.2: every HTTP/1.1 request has a Host.
             output.append("\r\nHost: ")
             if head.authority.isEmpty {
-                output.append(target.authority)
+                output.append(authority)
             } else {
                 head.block.withBytes { bytes in output.append(bytes, head.authority) }
             }
