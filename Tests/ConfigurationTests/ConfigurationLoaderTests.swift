@@ -14,10 +14,16 @@ struct ConfigurationLoaderTests {
         var expected = GatewayConfiguration()
         expected.listeners = [
             ListenerConfiguration(address: .ip(host: "0.0.0.0", port: 8080)),
-            ListenerConfiguration(address: .ip(host: "::1", port: 8080)),
+            ListenerConfiguration(address: .ip(host: "::1", port: 8080), expectsProxyProtocol: true),
+            ListenerConfiguration(address: .unix(path: "/run/gateway/http.sock")),
         ]
         expected.workers = 4
         expected.stateDirectory = "/srv/auth gateway"
+        expected.trustedProxies = [
+            AddressRange(bytes: [10, 0, 0, 0], prefixBits: 8),
+            AddressRange(bytes: [0xFD] + Array(repeating: 0, count: 15), prefixBits: 8),
+        ]
+        expected.trustsUnixPeers = true
         expected.publicURL = PublicURL(scheme: .https, authority: "api.example.com")
         expected.limits.requestHeaderBytes = 16_384
         expected.limits.headerCount = 50
@@ -27,6 +33,7 @@ struct ConfigurationLoaderTests {
         expected.limits.headerTimeoutMilliseconds = 500
         expected.limits.bodyTimeoutMilliseconds = 60_000
         expected.limits.idleTimeoutMilliseconds = 120_000
+        expected.limits.minimumBytesPerSecond = 4_096
         expected.logs.access = .file("logs/access.log")
         expected.logs.accessFormat = .combined
         expected.logs.audit = .stderr
@@ -37,23 +44,50 @@ struct ConfigurationLoaderTests {
         expected.accessToken.audience = "shop"
         expected.accessToken.lifetimeMilliseconds = 300_000
         expected.accessToken.leewayMilliseconds = 10_000
+        expected.accessToken.streamGraceMilliseconds = 0
         expected.refreshToken.path = "/auth/refresh"
         expected.refreshToken.idleLifetimeMilliseconds = 43_200_000
         expected.refreshToken.maxLifetimeMilliseconds = 2_592_000_000
         expected.refreshToken.cookieRaceWindowMilliseconds = 10_000
         expected.refreshToken.bodyRaceWindowMilliseconds = 20_000
         expected.refreshToken.delivery = .cookie
+        expected.refreshToken.rate = RateConfiguration(perHour: 36_000, burst: 20)
+        expected.refreshToken.bounceBodyBytes = 0
         expected.upstreams = completeUpstreams()
         expected.routes = completeRoutes()
         #expect(configuration == expected)
     }
 
     private func completeUpstreams() -> [UpstreamConfiguration] {
+        var first = ServerConfiguration(address: .ip(host: "127.0.0.1", port: 9000))
+        first.weight = 2
+        first.connectionsMax = 64
         var api = UpstreamConfiguration(
-            name: "api", servers: [ServerConfiguration(address: .ip(host: "127.0.0.1", port: 9000))])
+            name: "api",
+            servers: [
+                first, ServerConfiguration(address: .name(host: "api.internal", port: 9000)),
+                ServerConfiguration(address: .unix(path: "/run/api.sock")),
+            ])
+        api.balance = .leastConnections
+        var check = HealthCheckConfiguration(path: "/healthz")
+        check.intervalMilliseconds = 2_000
+        check.timeoutMilliseconds = 500
+        check.failuresMax = 2
+        check.passesMin = 1
+        api.healthCheck = check
+        api.failuresMax = 5
+        api.failWindowMilliseconds = 30_000
+        api.slowStartMilliseconds = 20_000
+        api.queueMax = 10
+        api.queueTimeoutMilliseconds = 2_000
+        api.triesMax = 2
+        api.resolveMilliseconds = 10_000
         api.connectTimeoutMilliseconds = 250
         api.responseTimeoutMilliseconds = 5_000
+        api.idleTimeoutMilliseconds = 15_000
+        api.tunnelTimeoutMilliseconds = 86_400_000
         api.keepaliveConnections = 16
+        api.keepaliveMilliseconds = 10_000
         let files = UpstreamConfiguration(
             name: "files", servers: [ServerConfiguration(address: .ip(host: "::1", port: 9001))])
         return [api, files]
@@ -101,13 +135,27 @@ struct ConfigurationLoaderTests {
                 text = text.replacing("http://127.0.0.1:9000;", with: "http://127.0.0.1:9000; \(defaults)")
             case .route: text = text.replacing("upstream api; ", with: "upstream api; \(defaults)")
             case .limits, .logs, .refreshToken: text += "\n\(block.rawValue) { \(defaults) }"
-            case .control: break
+            case .control, .healthCheck, .cors: break
             }
         }
         let explicit = load(text)
         #expect(explicit.diagnostics.map(\.rendered) == [])
         var plain = try #require(load(minimal()).configuration)
         plain.accessToken.audience = "api"
+        #expect(explicit.configuration == plain)
+    }
+
+    @Test("every default of a block inside of a block is the default of the model")
+    func innerDefaultsAgree() throws {
+        func defaults(_ block: Block) -> String {
+            DirectiveTable.rows.filter { $0.blocks == [block] }
+                .compactMap { row in row.defaultText.map { "\(row.name) \($0);" } }.joined(separator: " ")
+        }
+        let server = "server http://127.0.0.1:1;"
+        let explicit = load(
+            minimal("upstream b { \(server) health_check /up { \(defaults(.healthCheck)) } }"))
+        #expect(explicit.diagnostics.map(\.rendered) == [])
+        let plain = try #require(load(minimal("upstream b { \(server) health_check /up; }")).configuration)
         #expect(explicit.configuration == plain)
     }
 

@@ -60,16 +60,19 @@ func minimal(_ extra: String = "", route: String = "", access: String = "") -> S
 let completeSample = """
     # Every directive there is.
     listen 0.0.0.0:8080;
-    listen [::1]:8080;
+    listen [::1]:8080 proxy_protocol;
+    listen unix:/run/gateway/http.sock;
     workers 4;
     state_directory "/srv/auth gateway";
+    trusted_proxies 10.0.0.0/8 fd00::/8;
+    trusted_proxies unix;
     public_url HTTPS://Api.Example.com:443;
     sessions sqlite;
 
     limits {
         request_header 16k;  header_count 50;  request_body 1g;
         connections 1000;    connections_per_address 10;
-        header_timeout 500ms;  body_timeout 1m;  idle_timeout 2m;
+        header_timeout 500ms;  body_timeout 1m;  idle_timeout 2m;  minimum_rate 4k/s;
     }
 
     logs { access logs/access.log combined; audit stderr; level debug; }
@@ -81,18 +84,25 @@ let completeSample = """
 
     access_token {
         issuer https://login.example.com/tenant;  audience shop;  algorithm ES256;
-        lifetime 5m;  leeway 10s;
+        lifetime 5m;  leeway 10s;  stream_grace 0s;
     }
 
     refresh_token {
         path /auth/refresh;
         idle_lifetime 12h;  max_lifetime 30d;  race_window cookie=10s body=20s;
-        format opaque;  delivery cookie;
+        format opaque;  delivery cookie;  rate 10/s burst=20;  bounce_body off;
     }
 
     upstream api {
-        server http://127.0.0.1:9000;
-        connect_timeout 250ms;  response_timeout 5s;  keepalive 16;
+        server http://127.0.0.1:9000 weight=2 connections=64;
+        server http://api.internal:9000;
+        server unix:/run/api.sock;
+        balance least_connections;
+        health_check /healthz { every 2s; timeout 500ms; fails 2; passes 1; }
+        max_fails 5;  fail_timeout 30s;  slow_start 20s;
+        queue 10 timeout=2s;  tries 2;  resolve 10s;
+        connect_timeout 250ms;  response_timeout 5s;  idle_timeout 15s;  tunnel_timeout 1d;
+        keepalive 16 timeout=10s;
     }
     upstream files { server http://[::1]:9001; }
 

@@ -1,9 +1,9 @@
-// Routes and upstreams: paths in normal form, and what they must not do to each other.
+// Routes: paths in normal form, and what they must not do to each other.
 
 import Configuration
 import Testing
 
-@Suite("Routes and upstreams")
+@Suite("Routes")
 struct RouteTests {
     @Test("a route's path is accepted in normal form")
     func normalPaths() throws {
@@ -120,21 +120,5 @@ struct RouteTests {
         #expect(load(minimal(route: "identity_header X-Role header role;")).configuration == nil)
         let twice = "identity_header X-Role claim a; identity_header x_role claim b;"
         #expect(messages(load(minimal(route: twice))) == ["this field is given twice in one route"])
-    }
-
-    @Test("a server is a literal address or localhost")
-    func servers() {
-        func server(_ text: String) -> ServerAddress? {
-            let loaded = load(minimal().replacing("http://127.0.0.1:9000", with: text))
-            return loaded.configuration?.upstreams.first?.servers.first?.address
-        }
-        #expect(server("http://localhost:9000") == .ip(host: "127.0.0.1", port: 9000))
-        #expect(server("http://[::1]:9000") == .ip(host: "::1", port: 9000))
-        #expect(server("http://10.0.0.1") == .ip(host: "10.0.0.1", port: 80))
-        for wrong in [
-            "http://api.internal:9000", "http://127.0.0.1:9000/", "127.0.0.1:9000", "http://127.0.0.1:0",
-        ] {
-            #expect(server(wrong) == nil, "\(wrong)")
-        }
     }
 }

@@ -37,6 +37,7 @@ struct ValueDecodingTests {
     @Test("a size is a number and a unit of 1024, and never overflows")
     func sizes() {
         let all: ClosedRange<UInt64> = 0...(1 << 40)
+        #expect((try? ValueDecoding.size("512b", in: all)) == 512)
         #expect((try? ValueDecoding.size("8k", in: all)) == 8_192)
         #expect((try? ValueDecoding.size("10m", in: all)) == 10 << 20)
         #expect((try? ValueDecoding.size("1g", in: all)) == 1 << 30)
@@ -69,6 +70,7 @@ struct ValueDecodingTests {
     func texts(milliseconds: Int64, text: String) {
         #expect(ValueDecoding.durationText(milliseconds) == text)
         #expect(ValueDecoding.sizeText(32 << 10) == "32k")
+        #expect(ValueDecoding.sizeText(1_025) == "1025b")
     }
 
     @Test("a listen address is a literal address and a port")

@@ -11,6 +11,8 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var stateDirectory = "/var/lib/auth-gateway"
     /// Whose X-Forwarded-For, -Proto, -Host, Forwarded and PROXY headers are believed; nobody's by default.
     package var trustedProxies: [AddressRange] = []
+    /// Whether peers on unix sockets are believed as well: `trusted_proxies unix`.
+    package var trustsUnixPeers = false
     /// Scheme, host and port that clients use; the origin of cookies.
     package var publicURL = PublicURL(scheme: .http, authority: "localhost:8080")
     package var limits = LimitsConfiguration()
@@ -72,7 +74,8 @@ package enum ListenAddress: Sendable, Equatable {
 
 /// `10.0.0.0/8`: an address and how many of its leading bits count.
 package struct AddressRange: Sendable, Equatable {
-    /// In network order: 4 or 16 bytes.
+    /// In network order: 4 or 16 bytes, those behind the prefix all zero. IPv4 that was written as
+    /// `::ffff:…` is 4.
     package var bytes: [UInt8]
     package var prefixBits: Int
 
@@ -138,7 +141,7 @@ package struct LogsConfiguration: Sendable, Equatable {
 /// The `control` block.
 package struct ControlConfiguration: Sendable, Equatable {
     package var address: ListenAddress
-    /// What a caller must present as a bearer token; nil only on a loopback address.
+    /// What a caller must present as a bearer token; nil only on a loopback address or a unix socket.
     package var secret: SecretText?
 
     package init(address: ListenAddress, secret: SecretText?) {

@@ -92,14 +92,14 @@ package struct RateConfiguration: Sendable, Equatable {
         case subject
     }
 
-    /// Requests per 1,000 seconds, so that `1/m` is a whole number's matter as well.
-    package var perThousandSeconds: Int
+    /// Requests per hour, so that `1/h` is as exact as `10/s`.
+    package var perHour: Int
     /// How many may come at once.
     package var burst: Int
     package var key: Key
 
-    package init(perThousandSeconds: Int, burst: Int, key: Key = .address) {
-        self.perThousandSeconds = perThousandSeconds
+    package init(perHour: Int, burst: Int, key: Key = .address) {
+        self.perHour = perHour
         self.burst = burst
         self.key = key
     }

@@ -1,5 +1,5 @@
-// What an `upstream` block means: its servers, how requests are spread over them, how they are watched, and how
-// long they are waited for.
+// What an `upstream` block means: its servers, how requests are spread over them, how they are watched, and
+// how long they are waited for.
 
 /// An `upstream` block.
 package struct UpstreamConfiguration: Sendable, Equatable {

@@ -120,6 +120,7 @@ package struct StructureCheck {
             return false
         }
         if (directive.opens != nil) == (statement.body != nil) { return true }
+        if directive.blockIsOptional && statement.body == nil { return true }
         report.error(
             directive.opens == nil
                 ? "'\(directive.name)' takes no block" : "'\(directive.name)' needs a block in braces",

@@ -2,7 +2,7 @@
 // together.
 //
 // This file owns the main block, listeners and the public URL, and the verbs that the other parts share; the
-// blocks are in `ValidatorBlocks`, upstreams and routes in `ValidatorRoutes`. Every check that fails reports
+// blocks are in the files beside it. Every check that fails reports
 // and goes on with a default, so that one load finds everything; whether there was an error is the report's
 // to say.
 
@@ -16,7 +16,8 @@ package struct Validator {
         let main = StructureCheck(report: report).check(statements, in: .main)
         var result = GatewayConfiguration()
         let listens = listeners(of: main)
-        result.listeners = listens.map { ListenerConfiguration(address: $0.address) }
+        result.listeners = listens.map(\.configuration)
+        readTrustedProxies(of: main, listeners: listens, into: &result)
         result.workers = workers(of: main)
         if let path = filePath(main.entry("state_directory")) { result.stateDirectory = path }
         checkChoice(main.entry("sessions"))
@@ -52,15 +53,22 @@ package struct Validator {
 extension Validator {
     /// A listener with the place that it was given at.
     struct Listen {
-        var address: ListenAddress
+        var configuration: ListenerConfiguration
         var location: SourceLocation
+
+        var address: ListenAddress { configuration.address }
     }
 
     private func listeners(of main: CheckedBlock) -> [Listen] {
         var listens: [Listen] = []
         for entry in main.entries("listen") {
+            let option = value(of: entry, 1) { text throws(ValueProblem) in
+                try ValueDecoding.choice(text, of: ["proxy_protocol"])
+            }
             guard let address = value(of: entry, decode: AddressDecoding.listenAddress) else { continue }
-            let listen = Listen(address: address, location: entry.location)
+            let listen = Listen(
+                configuration: ListenerConfiguration(address: address, expectsProxyProtocol: option != nil),
+                location: entry.location)
             reportDuplicate(listen, of: listens)
             listens.append(listen)
         }
@@ -75,6 +83,38 @@ extension Validator {
         report.error(
             "this address is listened on already", at: listen.location,
             help: "it was first given at \(report.place(first.location))")
+    }
+
+    private func readTrustedProxies(
+        of main: CheckedBlock, listeners: [Listen], into configuration: inout GatewayConfiguration
+    ) {
+        let entries = main.entries("trusted_proxies")
+        var isFaulty = entries.count < main.attempts.count { $0.name == "trusted_proxies" }
+        for entry in entries {
+            for (index, argument) in entry.arguments.enumerated() {
+                if argument.text == "unix" {
+                    configuration.trustsUnixPeers = true
+                    continue
+                }
+                guard let range = value(of: entry, index, decode: AddressDecoding.addressRange) else {
+                    isFaulty = true
+                    continue
+                }
+                configuration.trustedProxies.append(range)
+                if range.prefixBits == 0 {
+                    report.warning(
+                        "every client is believed about where it comes from", at: argument.location,
+                        help: "name the addresses of the proxies alone, such as 10.0.0.0/8")
+                }
+            }
+        }
+        if !configuration.trustedProxies.isEmpty || isFaulty || report.isIncomplete { return }
+        for listen in listeners where listen.configuration.expectsProxyProtocol && !listen.address.isLocal {
+            report.error(
+                "anyone who connects here could claim any address: nobody is named as a proxy",
+                at: listen.location,
+                help: "add: trusted_proxies 10.0.0.0/8; with the addresses of your proxies")
+        }
     }
 
     private func publicURL(of main: CheckedBlock, issuer: String?, listeners: [Listen]) -> PublicURL? {
@@ -142,6 +182,48 @@ extension Validator {
             return try decode(argument.text)
         } catch {
             reportProblem(error, with: argument)
+            return nil
+        }
+    }
+
+    /// An argument of the form `name=value`.
+    struct Option {
+        let argument: Argument
+        let value: String
+    }
+
+    /// The options that stand behind the first `count` arguments, by name; what is none, or is given twice,
+    /// is reported.
+    func options(of entry: Entry, after count: Int, names: [String]) -> [String: Option] {
+        var options: [String: Option] = [:]
+        for argument in entry.arguments.dropFirst(count) {
+            let parts = argument.text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = String(parts[0])
+            guard parts.count == 2, names.contains(name) else {
+                let near =
+                    EditDistance.nearest(to: name, in: names).map { "did you mean '\($0)='? Its" } ?? "its"
+                let problem = ValueProblem(
+                    reason: "is no option of '\(entry.name)'",
+                    help: near + " form is '\(entry.directive.form)'")
+                reportProblem(problem, with: argument)
+                continue
+            }
+            if options[name] != nil {
+                reportProblem(
+                    ValueProblem(reason: "is given twice", help: "keep one of them"), with: argument)
+            }
+            options[name] = Option(argument: argument, value: String(parts[1]))
+        }
+        return options
+    }
+
+    /// The decoded value of an option; nil if there is none, or it is wrong and reported.
+    func value<Value>(of option: Option?, decode: (String) throws(ValueProblem) -> Value) -> Value? {
+        guard let option else { return nil }
+        do {
+            return try decode(option.value)
+        } catch {
+            reportProblem(error, with: option.argument)
             return nil
         }
     }

@@ -20,6 +20,24 @@ package enum IPLiteral {
         return bytes == Array(repeating: 0, count: 15) + [1] || bytes.starts(with: mapped)
     }
 
+    /// The one text of an address that is written in many ways: IPv6 as browsers have it (RFC 5952), in small
+    /// letters and with the first of its longest gaps left out.
+    package static func text(of bytes: [UInt8]) -> String {
+        if bytes.count == 4 { return bytes.map(String.init).joined(separator: ".") }
+        let groups = stride(from: 0, to: bytes.count, by: 2).map { Int(bytes[$0]) << 8 | Int(bytes[$0 + 1]) }
+        var gap = 0..<0
+        var start = 0
+        for index in 0...groups.count where index == groups.count || groups[index] != 0 {
+            if index - start > max(gap.count, 1) { gap = start..<index }
+            start = index + 1
+        }
+        func joined(_ part: ArraySlice<Int>) -> String {
+            part.map { String($0, radix: 16) }.joined(separator: ":")
+        }
+        if gap.isEmpty { return joined(groups[...]) }
+        return joined(groups[..<gap.lowerBound]) + "::" + joined(groups[gap.upperBound...])
+    }
+
     private static func version4(_ text: String) -> [UInt8]? {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 4 else { return nil }
@@ -86,8 +104,9 @@ package struct URLParts: Equatable {
 }
 
 package enum AddressDecoding {
-    /// A literal address and a port: `0.0.0.0:8080`, `[::]:8080`.
+    /// A literal address and a port, or a socket: `0.0.0.0:8080`, `[::]:8080`, `unix:/run/http.sock`.
     package static func listenAddress(_ text: String) throws(ValueProblem) -> ListenAddress {
+        if text.hasPrefix("unix:") { return .unix(path: try socketPath(text)) }
         let help = "a literal address and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080"
         guard let (host, port) = hostAndPort(text), let port, IPLiteral.bytes(of: host) != nil else {
             throw ValueProblem(reason: "is not an address and port", help: help)
@@ -97,6 +116,57 @@ package enum AddressDecoding {
         }
         return .ip(host: host, port: number)
     }
+
+    /// `10.0.0.0/8`, `2001:db8::/32`, or one address alone.
+    package static func addressRange(_ text: String) throws(ValueProblem) -> AddressRange {
+        let problem = ValueProblem(
+            reason: "is not an address or a range of them",
+            help: "such as 10.0.0.0/8, 192.0.2.1 or fd00::/8; unix stands for peers on unix sockets")
+        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard var bytes = IPLiteral.bytes(of: String(parts[0])) else { throw problem }
+        var bits = bytes.count * 8
+        if parts.count == 2 {
+            do throws(ValueProblem) {
+                bits = try ValueDecoding.number(String(parts[1]), in: 0...bits)
+            } catch {
+                throw ValueProblem(reason: "has no such number of bits", help: "behind the '/' " + error.help)
+            }
+        }
+        let network = bytes.enumerated().map { index, byte in
+            let kept = min(max(bits - index * 8, 0), 8)
+            return byte & ~UInt8(truncatingIfNeeded: 0xFF >> kept)
+        }
+        if network != bytes {
+            throw ValueProblem(
+                reason: "has bits set behind the first \(bits)",
+                help: "the network is \(IPLiteral.text(of: network))/\(bits); one address has no '/'")
+        }
+        // RFC 4291 §2.5.5.2: `::ffff:10.0.0.0/104` is 10.0.0.0/8, and peers are compared in that form.
+        if bits >= 96, bytes.starts(with: Array(repeating: 0, count: 10) + [255, 255]) {
+            bytes.removeFirst(12)
+            bits -= 96
+        }
+        return AddressRange(bytes: bytes, prefixBits: bits)
+    }
+
+    /// `unix:/run/api.sock`: the path of a socket.
+    package static func socketPath(_ text: String) throws(ValueProblem) -> String {
+        let path = text.dropFirst("unix:".count)
+        let help = "such as unix:/run/auth-gateway/http.sock"
+        // `unix://…` looks like a URL with a host; it was perhaps meant as one.
+        guard text.hasPrefix("unix:"), !path.isEmpty, !path.hasPrefix("//"), !path.hasSuffix("/"),
+            path.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
+        else { throw ValueProblem(reason: "is not the path of a socket", help: help) }
+        guard path.utf8.count <= socketPathBytesMax else {
+            throw ValueProblem(
+                reason: "is too long for a socket",
+                help: "the system takes at most \(socketPathBytesMax) bytes of path")
+        }
+        return String(path)
+    }
+
+    /// `sockaddr_un.sun_path` on Linux, with its zero at the end.
+    private static let socketPathBytesMax = 107
 
     /// An http or https URL, in its parts.
     package static func url(_ text: String, example: String) throws(ValueProblem) -> URLParts {

@@ -10,7 +10,9 @@ package enum Block: String, Sendable, CaseIterable {
     case main, limits, logs, control
     case accessToken = "access_token"
     case refreshToken = "refresh_token"
-    case upstream, route
+    case upstream
+    case healthCheck = "health_check"
+    case route, cors
 
     /// As in "stands in …".
     package var phrase: String { self == .main ? "the main block" : "'\(rawValue)'" }
@@ -44,6 +46,10 @@ package struct Directive: Sendable {
     package let shape: Shape
     /// The block that it opens; nil for a directive that ends with `;`.
     package let opens: Block?
+    /// Whether it may also end with `;`, where every default of its block will do.
+    package let blockIsOptional: Bool
+    /// The bounds of what its shape does not bound, in words.
+    private let bounds: String?
     /// The arguments that hold where it is not given, as they would be written; nil where there is no
     /// default.
     package let defaultText: String?
@@ -59,7 +65,7 @@ package struct Directive: Sendable {
 
     package init(
         _ name: String, in blocks: [Block], _ shape: Shape, opens: Block? = nil,
-        default defaultText: String? = nil,
+        blockIsOptional: Bool = false, default defaultText: String? = nil, bounds: String? = nil,
         example: String? = nil, repeats mayRepeat: Bool = false, later laterArguments: [String] = [],
         _ summary: String, availability: Availability = .now
     ) {
@@ -67,6 +73,8 @@ package struct Directive: Sendable {
         self.blocks = blocks
         self.shape = shape
         self.opens = opens
+        self.blockIsOptional = blockIsOptional
+        self.bounds = bounds
         self.defaultText = defaultText
         self.summary = summary
         let ending = opens == nil ? ";" : " { … }"
@@ -96,7 +104,7 @@ package struct Directive: Sendable {
             case .choice(let words): " " + words.joined(separator: "|")
             case .arguments(let form, _): form.isEmpty ? "" : " " + form
             }
-        return name + arguments + (opens == nil ? ";" : " { … }")
+        return name + arguments + (opens == nil ? ";" : blockIsOptional ? " [{ … }];" : " { … }")
     }
 
     /// What help says of a directive in the wrong form.
@@ -107,14 +115,10 @@ package struct Directive: Sendable {
     /// The range of its value in words; nil where any value of its form will do.
     package var rangeText: String? {
         switch shape {
-        case .duration(let range):
-            let (low, high) = (range.lowerBound, range.upperBound)
-            return "\(ValueDecoding.durationText(low)) to \(ValueDecoding.durationText(high))"
-        case .size(let range):
-            return
-                "\(ValueDecoding.sizeText(range.lowerBound)) to \(ValueDecoding.sizeText(range.upperBound))"
-        case .number(let range): return "\(range.lowerBound) to \(range.upperBound)"
-        case .none, .choice, .arguments: return nil
+        case .duration(let range): ValueDecoding.rangeText(range)
+        case .size(let range): ValueDecoding.rangeText(range)
+        case .number(let range): ValueDecoding.rangeText(range)
+        case .none, .choice, .arguments: bounds
         }
     }
 

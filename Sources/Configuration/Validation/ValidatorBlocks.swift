@@ -14,7 +14,20 @@ extension Validator {
         readDuration("header_timeout", of: block, into: &limits.headerTimeoutMilliseconds)
         readDuration("body_timeout", of: block, into: &limits.bodyTimeoutMilliseconds)
         readDuration("idle_timeout", of: block, into: &limits.idleTimeoutMilliseconds)
+        if let entry = block.entry("minimum_rate"), let rate = value(of: entry, decode: Self.minimumRate) {
+            limits.minimumBytesPerSecond = rate
+        }
         return limits
+    }
+
+    /// `off`, or a size for each second.
+    private static func minimumRate(_ text: String) throws(ValueProblem) -> UInt64 {
+        if text == "off" { return 0 }
+        guard text.hasSuffix("/s") else {
+            throw ValueProblem(
+                reason: "is not a rate of bytes", help: "off, or a size for each second, such as 512b/s")
+        }
+        return try ValueDecoding.size(String(text.dropLast(2)), in: DirectiveTable.minimumRate)
     }
 
     func logs(of main: CheckedBlock) -> LogsConfiguration {
@@ -72,7 +85,9 @@ extension Validator {
             return nil
         }
         guard let address = value(of: entry, decode: AddressDecoding.listenAddress) else { return nil }
-        reportDuplicate(Listen(address: address, location: entry.location), of: listeners)
+        let listen = Listen(
+            configuration: ListenerConfiguration(address: address), location: entry.location)
+        reportDuplicate(listen, of: listeners)
         let isOpen = !address.isLocal && !block.attempted("secret")
         if isOpen, !report.isIncomplete {
             report.error(
@@ -113,6 +128,7 @@ extension Validator {
         }
         readDuration("lifetime", of: block, into: &token.lifetimeMilliseconds)
         readDuration("leeway", of: block, into: &token.leewayMilliseconds)
+        readDuration("stream_grace", of: block, into: &token.streamGraceMilliseconds)
         return token
     }
 
@@ -155,6 +171,13 @@ extension Validator {
             token.delivery = delivery
         }
         checkChoice(block.entry("format"))
+        if let entry = block.entry("bounce_body") {
+            let size = value(of: entry) { text throws(ValueProblem) in
+                text == "off" ? 0 : try ValueDecoding.size(text, in: DirectiveTable.bounceBody)
+            }
+            if let size { token.bounceBodyBytes = size }
+        }
+        token.rate = block.entry("rate").flatMap { rate($0) }
         return token
     }
 

@@ -18,7 +18,7 @@ package enum ValueDecoding {
         ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1),
     ]
     private static let sizeUnits: [(name: String, factor: UInt64)] = [
-        ("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10),
+        ("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10), ("b", 1),
     ]
 
     /// `500ms`, `30s`, `15m`, `12h`, `7d` as milliseconds.
@@ -26,8 +26,8 @@ package enum ValueDecoding {
         _ text: String, in range: ClosedRange<Int64>
     ) throws(ValueProblem) -> Int64 {
         let help =
-            "a number and a unit (ms, s, m, h, d), from \(durationText(range.lowerBound))"
-            + " to \(durationText(range.upperBound)), such as \(durationExample(in: range))"
+            "a number and a unit (ms, s, m, h, d), from \(rangeText(range)),"
+            + " such as \(durationExample(in: range))"
         guard let value = quantity(text, units: durationUnits) else {
             throw ValueProblem(reason: "is not a duration", help: help)
         }
@@ -37,11 +37,11 @@ package enum ValueDecoding {
         return milliseconds
     }
 
-    /// `8k`, `10m`, `1g` as bytes.
+    /// `512b`, `8k`, `10m`, `1g` as bytes.
     package static func size(_ text: String, in range: ClosedRange<UInt64>) throws(ValueProblem) -> UInt64 {
         let help =
-            "a number and a unit (k, m, g), from \(sizeText(range.lowerBound))"
-            + " to \(sizeText(range.upperBound)), such as \(sizeText(max(range.lowerBound, 8 << 10)))"
+            "a number and a unit (b, k, m, g), from \(rangeText(range)),"
+            + " such as \(sizeText(max(range.lowerBound, 8 << 10)))"
         guard let value = quantity(text, units: sizeUnits) else {
             throw ValueProblem(reason: "is not a size", help: help)
         }
@@ -51,7 +51,7 @@ package enum ValueDecoding {
 
     /// Decimal digits and nothing else.
     package static func number(_ text: String, in range: ClosedRange<Int>) throws(ValueProblem) -> Int {
-        let help = "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        let help = "a whole number from \(rangeText(range))"
         guard let (value, rest) = leadingNumber(text), rest.isEmpty else {
             throw ValueProblem(reason: "is not a number", help: help)
         }
@@ -82,7 +82,20 @@ package enum ValueDecoding {
     }
 
     package static func sizeText(_ bytes: UInt64) -> String {
-        quantityText(bytes, units: sizeUnits, zero: "0k")
+        quantityText(bytes, units: sizeUnits, zero: "0b")
+    }
+
+    /// `100ms to 10m`.
+    package static func rangeText(_ range: ClosedRange<Int64>) -> String {
+        "\(durationText(range.lowerBound)) to \(durationText(range.upperBound))"
+    }
+
+    package static func rangeText(_ range: ClosedRange<UInt64>) -> String {
+        "\(sizeText(range.lowerBound)) to \(sizeText(range.upperBound))"
+    }
+
+    package static func rangeText(_ range: ClosedRange<Int>) -> String {
+        "\(range.lowerBound) to \(range.upperBound)"
     }
 
     private static func durationExample(in range: ClosedRange<Int64>) -> String {
@@ -96,9 +109,8 @@ package enum ValueDecoding {
         _ value: UInt64, units: [(name: String, factor: UInt64)], zero: String
     ) -> String {
         if value == 0 { return zero }
-        guard let unit = units.first(where: { value.isMultiple(of: $0.factor) }) else {
-            return "\(value) bytes"
-        }
+        // The last unit is one, of which everything is a multiple.
+        let unit = units.first { value.isMultiple(of: $0.factor) } ?? units[units.count - 1]
         return "\(value / unit.factor)\(unit.name)"
     }
 

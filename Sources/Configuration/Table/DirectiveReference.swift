@@ -1,0 +1,50 @@
+// The reference that `auth-gateway help` prints, made from the table.
+
+/// The help listing that is generated from the table.
+package enum DirectiveReference {
+    /// Each directive with its form, where it stands, its default and what it is for, by block.
+    package static var text: String {
+        var lines: [String] = []
+        let rows = DirectiveTable.rows.filter { $0.availability == .now }
+        for block in Block.allCases {
+            let isMain = block == .main
+            lines.append(isMain ? "In the main block:" : "In '\(block.rawValue) { … }':")
+            lines.append("")
+            // `include` stands everywhere and is listed once.
+            for row in rows where row.blocks.first == block {
+                lines.append("  " + row.form)
+                lines.append("      " + row.summary)
+                lines += wrapped(facts(of: row), by: " · ", indent: "      ")
+                lines.append("")
+            }
+        }
+        lines.append("Known, but not available yet:")
+        lines += wrapped(DirectiveTable.later.map(\.name), by: ", ", indent: "  ")
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func facts(of row: Directive) -> [String] {
+        var facts = ["stands in " + (row.blocks == Block.allCases ? "any block" : row.placeText)]
+        if row.mayRepeat { facts.append("may be repeated") }
+        if let range = row.rangeText { facts.append(range) }
+        if let value = row.defaultText {
+            facts.append("default: \(value)")
+        } else if row.opens == nil, row.argumentCount.upperBound > 0 {
+            facts.append("example: \(row.example)")
+        }
+        return facts
+    }
+
+    private static func wrapped(_ parts: [String], by separator: String, indent: String) -> [String] {
+        var lines: [String] = []
+        var line = indent
+        for part in parts {
+            if line.utf8.count + part.utf8.count > 100, line != indent {
+                lines.append(line)
+                line = indent
+            }
+            line += line == indent ? part : separator + part
+        }
+        return lines + [line]
+    }
+}
