@@ -29,8 +29,15 @@ package final class Server {
             }
         }
         for (index, shard) in shards.enumerated() {
-            shard.post(.meet(shards.indices.filter { $0 != index }.map { shards[$0] }))
+            let others = shards.indices.filter { $0 != index }.map { shards[$0] }
+            shard.post(.meet(others, probes: index == 0))
         }
+        for target in runtime.upstreams {
+            target.directory.start { [shards, index = target.index] servers in
+                for shard in shards { shard.post(.servers(servers, upstream: index)) }
+            }
+        }
+        NameWatch.start(runtime.upstreams, log: runtime.services.log)
     }
 
     /// Opens every listener of the configuration; all of them, or an error that names the one.

@@ -36,6 +36,8 @@ package final class Shard {
     /// The connections whose answers are tied to a session, by slot.
     var streams: [UInt64: DownstreamConnection] = [:]
     private var neighbours: [Mailbox<ShardMessage>] = []
+    /// The first shard's.
+    private var prober: HealthProber?
     /// How many requests wait for a connection, in all queues.
     var waitingRequests = 0
     private var accessLog: AccessLog
@@ -96,8 +98,14 @@ package final class Shard {
                 gatekeeper.apply(revocations, until: until)
                 cutRevokedStreams()
                 applied()
-            case .meet(let others): neighbours = others
-            case .servers(let servers, let upstream): pools[upstream].update(servers: servers)
+            case .meet(let others, let probes):
+                neighbours = others
+                if probes { prober = HealthProber(self) }
+            case .servers(let servers, let upstream):
+                pools[upstream].update(servers: servers)
+                prober?.update(runtime.upstreams[upstream], servers: servers)
+            case .judge(let address, let upstream, let isUp):
+                pools[upstream].judge(address, isUp: isUp)
             case .lookAgain(let upstream): pools[upstream].lookAgain()
             case .drain(let drained):
                 self.drained = drained
@@ -109,6 +117,12 @@ package final class Shard {
     /// Tells every other shard.
     func tellNeighbours(_ message: ShardMessage) {
         for neighbour in neighbours { neighbour.post(message) }
+    }
+
+    /// Has every shard know what health checks have found.
+    func judge(_ address: SocketAddress, upstream: Int, isUp: Bool) {
+        pools[upstream].judge(address, isUp: isUp)
+        tellNeighbours(.judge(address, upstream: upstream, isUp: isUp))
     }
 
     /// All of them are looked at: revocations are rare, and come in batches.

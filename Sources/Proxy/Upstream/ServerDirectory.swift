@@ -29,6 +29,7 @@ final class ServerDirectory: Sendable {
         /// Servers that have vanished and still have connections: back again, they still count.
         var vanished: [UpstreamServer] = []
         var publish: (@Sendable ([UpstreamServer]) -> Void)?
+        var isStopped = false
     }
 
     private let configured: [ServerConfiguration]
@@ -75,6 +76,16 @@ final class ServerDirectory: Sendable {
             if !names.isEmpty { publish(state.servers) }
         }
     }
+
+    /// Nothing is handed out any more, and nothing looked up.
+    func stop() {
+        state.withLock { state in
+            state.publish = nil
+            state.isStopped = true
+        }
+    }
+
+    var isStopped: Bool { state.withLock { $0.isStopped } }
 
     /// Takes in what a lookup has come to.
     func learn(_ result: Result<[SocketAddress], LookupError>, at index: Int) -> Finding {

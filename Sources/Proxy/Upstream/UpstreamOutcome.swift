@@ -82,9 +82,10 @@ extension UpstreamPool {
         if choice.candidates[place].health.failed(shard.loop.now, policy) == .out,
             server.shared.beginEjection()
         {
-            let seconds = target.configuration.failWindowMilliseconds / 1000
+            let window = policy.windowMilliseconds
+            let time = window % 1000 == 0 ? "\(window / 1000) s" : "\(window) ms"
             shard.runtime.services.log.warning(
-                "\(target.text(of: server.shared)): out (\(policy.failuresMax) failures in \(seconds) s)")
+                "\(target.text(of: server.shared)): out (\(policy.failuresMax) failures in \(time))")
         }
     }
 

@@ -103,6 +103,13 @@ final class UpstreamPool {
         closeIdle(server)
     }
 
+    /// The prober has made up its mind about a server.
+    func judge(_ address: SocketAddress, isUp: Bool) {
+        guard let place = servers.firstIndex(where: { $0.shared.address == address }) else { return }
+        choice.candidates[place].health.judge(isUp: isUp, shard.loop.now)
+        if !isUp { closeIdle(servers[place]) }
+    }
+
     // MARK: - Handing out
 
     /// Gives the exchange of a client's connection a way upstream and sends its request head; where no
