@@ -1,5 +1,5 @@
-// One health check: a connection of its own, one request, and as much of the answer as its head. What comes is
-// believed no more than any other answer.
+// One health check: a connection of its own, one request, and as much of the answer as its head. What comes
+// is believed no more than any other answer.
 //
 // Owned by: the first shard.
 

@@ -8,8 +8,8 @@ import Observability
 
 /// Looks the names of upstreams up.
 enum NameWatch {
-    /// Starts looking, and waits a while for the first answer of each. The gateway serves without them all the
-    /// same: an upstream without a server answers 503.
+    /// Starts looking, and waits a while for the first answer of each. The gateway serves without them all
+    /// the same: an upstream without a server answers 503.
     static func start(_ targets: [UpstreamTarget], log: ServiceLog) {
         let first = DispatchGroup()
         for target in targets {

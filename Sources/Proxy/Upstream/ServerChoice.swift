@@ -2,8 +2,8 @@
 // can be tried: smooth weighted round robin, or the fewest exchanges for its weight, among those that are
 // worth asking. One look at each server, and no allocation.
 //
-// A server that the prober has taken out is never chosen. Those that failures have taken out are left alone as
-// long as there is another; when every one would be out, all are used as if none were.
+// A server that the prober has taken out is never chosen. Those that failures have taken out are left alone
+// as long as there is another; when every one would be out, all are used as if none were.
 
 import Configuration
 import Primitives

@@ -1,9 +1,9 @@
 // Which servers an upstream has: those with a literal address or a path from the start, those with a host
 // name as soon as it is known, and whatever it comes to mean later.
 //
-// Has a lock: each name is looked up on a queue of its own, and the answers meet here. A failed lookup changes
-// nothing: the last answer is as good as any. Lists are handed to the shards in the order in which they were
-// made.
+// Has a lock: each name is looked up on a queue of its own, and the answers meet here. A failed lookup
+// changes nothing: the last answer is as good as any. Lists are handed to the shards in the order in which
+// they were made.
 
 import Configuration
 import Network

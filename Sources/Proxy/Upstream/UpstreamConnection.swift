@@ -1,6 +1,6 @@
 // A connection to an upstream: it sends one request at a time, reads the response and hands it to the
-// client's connection. This file is its life: events, deadlines, the request's way out and reuse; the response
-// is read in `BodyRelay`, and what a failure leads to is in `UpstreamOutcome`.
+// client's connection. This file is its life: events, deadlines, the request's way out and reuse; the
+// response is read in `BodyRelay`, and what a failure leads to is in `UpstreamOutcome`.
 //
 // Owned by: one shard. Nothing that an upstream sends is believed before it is parsed, and a connection on
 // which anything surprising was seen is never used again (response queue poisoning).
@@ -93,8 +93,8 @@ final class UpstreamConnection: EventTarget {
         if downstream.exchange.requestIsComplete { flush() } else { awaitUpstream() }
     }
 
-    /// Whether more of the request's body can be taken. None before the connection stands: should it fail, the
-    /// whole request goes to another server.
+    /// Whether more of the request's body can be taken. None before the connection stands: should it fail,
+    /// the whole request goes to another server.
     var acceptsContent: Bool { isEstablished && phase != .closed && output.count < Self.outputBytesMax }
 
     /// Adds a piece of the request's body.

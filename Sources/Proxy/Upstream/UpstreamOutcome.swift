@@ -1,7 +1,8 @@
 // What came of a request: what it says of the server that got it, and whether another server, or another
 // connection, is tried instead of answering with a failure.
 //
-// A request is never sent twice unless nothing of it can have been acted upon, or doing it again does no harm.
+// A request is never sent twice unless nothing of it can have been acted upon, or doing it again does no
+// harm.
 
 import Configuration
 import HTTP

@@ -1,6 +1,6 @@
 // The connections of one shard to one upstream: which server gets a request, the idle connections to each,
-// last used first, and the making of new ones. What waits for a connection is in `UpstreamQueue`, what came of
-// a request in `UpstreamOutcome`.
+// last used first, and the making of new ones. What waits for a connection is in `UpstreamQueue`, what came
+// of a request in `UpstreamOutcome`.
 //
 // Owned by: one shard. Invariant: `servers` and the candidates of `choice` are the same servers in the same
 // order.
@@ -15,8 +15,8 @@ final class PooledServer {
     /// Its candidate's; tells it from a server that takes its place.
     let id: Int
     fileprivate(set) var shared: UpstreamServer
-    /// Its place in the pool; nil once it is no server of the upstream any more: what is under way there ends,
-    /// and nothing is kept.
+    /// Its place in the pool; nil once it is no server of the upstream any more: what is under way there
+    /// ends, and nothing is kept.
     fileprivate(set) var place: Int?
     fileprivate var idle: [UpstreamConnection] = []
 
@@ -60,8 +60,8 @@ final class UpstreamPool {
 
     // MARK: - Servers
 
-    /// Changes over to a new list. Servers are told by their address: one that stays keeps its connections and
-    /// what is known of it; one that has gone is drained.
+    /// Changes over to a new list. Servers are told by their address: one that stays keeps its connections
+    /// and what is known of it; one that has gone is drained.
     func update(servers list: [UpstreamServer]) {
         var gone = servers
         var candidates: [ServerChoice.Candidate] = []

@@ -3,8 +3,8 @@
 // and nobody is kept alive by it.
 //
 // The limits hold for all shards together, and so does the waiting: a shard whose requests wait tells the
-// others, which give up idle connections; a shard with requests of its own takes a few turns and then lets the
-// others have theirs. What no message tells is seen at the next tick.
+// others, which give up idle connections; a shard with requests of its own takes a few turns and then lets
+// the others have theirs. What no message tells is seen at the next tick.
 //
 // Owned by: the pool's shard.
 
