@@ -39,7 +39,7 @@ open class EventTarget {
     open func deadlinePassed() {}
 
     /// Whether the loop knows the target.
-    package final var isRegistered: Bool { rawDescriptor >= 0 }
+    package fileprivate(set) final var isRegistered = false
 
     /// Names the target for replies from other queues; stale once it is removed from the loop.
     package final var slot: UInt64 { handle.raw }
@@ -128,14 +128,23 @@ package final class EventLoop {
         }
         target.handle = handle
         target.rawDescriptor = transport.descriptor.raw
+        target.isRegistered = true
+    }
+
+    /// Takes in a target that has no connection, and waits for its deadlines alone.
+    package func add(timer target: EventTarget) {
+        precondition(!target.isRegistered, "a target was added twice")
+        target.handle = targets.insert(target)
+        target.isRegistered = true
     }
 
     /// Forgets a target, before its transport closes. Later events and replies for it find nothing.
     package func remove(_ target: EventTarget) {
         if !target.isRegistered { return }
-        poller.remove(target.rawDescriptor)
+        if target.rawDescriptor >= 0 { poller.remove(target.rawDescriptor) }
         targets.remove(target.handle)
         target.rawDescriptor = -1
+        target.isRegistered = false
         target.deadline = .never
         target.scheduledTick = .max
     }

@@ -17,14 +17,28 @@ package final class Listener {
     /// The address that is really bound: the port when 0 was asked for.
     package let address: SocketAddress
 
+    /// The file of a unix socket, to be removed in the end.
+    private let file: SocketFile?
+
     /// Binds and listens; nothing is accepted before `start`.
     package init(on address: SocketAddress, queue: DispatchQueue) throws(SystemError) {
         let socket = try Syscalls.socket(family: address.addressFamily)
-        // A restarted gateway must not wait for its predecessor's connections to be forgotten.
-        try Syscalls.setOption(socket.raw, level: SOL_SOCKET, name: SO_REUSEADDR, value: 1)
-        try Syscalls.bind(socket.raw, to: address)
-        try Syscalls.listen(socket.raw, backlog: Self.backlog)
-        self.address = Syscalls.localAddress(socket.raw) ?? address
+        if address.family == .unix {
+            file = try SocketFile(binding: socket.raw, to: address)
+            self.address = address
+        } else {
+            // A restarted gateway must not wait for its predecessor's connections to be forgotten.
+            try Syscalls.setOption(socket.raw, level: SOL_SOCKET, name: SO_REUSEADDR, value: 1)
+            try Syscalls.bind(socket.raw, to: address)
+            file = nil
+            self.address = Syscalls.localAddress(socket.raw) ?? address
+        }
+        do throws(SystemError) {
+            try Syscalls.listen(socket.raw, backlog: Self.backlog)
+        } catch {
+            file?.remove()
+            throw error
+        }
         timer = DispatchSource.makeTimerSource(queue: queue)
         source = DispatchSource.makeReadSource(fileDescriptor: socket.raw, queue: queue)
         descriptor = socket
@@ -33,6 +47,7 @@ package final class Listener {
     deinit {
         // Dispatch crashes when a source is let go that never ran. Cancelled first, it runs without looking.
         if isStarted { return }
+        file?.remove()
         for unused: any DispatchSourceProtocol in [source, timer] {
             unused.cancel()
             unused.resume()
@@ -70,6 +85,7 @@ package final class Listener {
     /// Stops accepting for good; the port is free once the listener is gone.
     package func stop() {
         goOn()
+        file?.remove()
         timer.cancel()
         source.cancel()
     }
@@ -92,6 +108,51 @@ package final class Listener {
     private static let pauseMilliseconds = 100
 }
 
+/// The file that a unix listener stands at.
+private struct SocketFile {
+    private let path: String
+    private let entry: FileEntry?
+
+    /// Binds a socket to a path that is free, or where only a socket stands that nobody listens on any more.
+    init(binding descriptor: Int32, to address: SocketAddress) throws(SystemError) {
+        path = address.path
+        if let found = try Syscalls.entry(at: path) {
+            if !found.isSocket { throw SystemError(code: ENOTSOCK, call: "bind") }
+            if try Self.isLive(address) { throw SystemError(code: EADDRINUSE, call: "bind") }
+            try Syscalls.remove(path)
+        }
+        try Syscalls.bind(descriptor, to: address)
+        // Nobody can connect before the socket listens, so these rights are the first ones that count.
+        try Syscalls.setMode(path, 0o660)
+        entry = try Syscalls.entry(at: path)
+    }
+
+    /// Removes the file, unless somebody else has put another one there.
+    func remove() {
+        guard let entry, (try? Syscalls.entry(at: path)) == entry else { return }
+        try? Syscalls.remove(path)
+    }
+
+    private static func isLive(_ address: SocketAddress) throws(SystemError) -> Bool {
+        let probe = try Syscalls.socket(family: AF_UNIX)
+        do throws(SystemError) {
+            _ = try Syscalls.connect(probe.raw, to: address)
+            return true
+        } catch {
+            // EAGAIN: it listens, and its queue is full.
+            if error.code == EAGAIN { return true }
+            if error.code == ECONNREFUSED { return false }
+            throw error
+        }
+    }
+}
+
 extension SocketAddress {
-    var addressFamily: Int32 { family == .v4 ? AF_INET : AF_INET6 }
+    var addressFamily: Int32 {
+        switch family {
+        case .v4: AF_INET
+        case .v6: AF_INET6
+        case .unix: AF_UNIX
+        }
+    }
 }

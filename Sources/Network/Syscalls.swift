@@ -2,7 +2,7 @@
 // and what remains is either handed up as a `SystemError` or, where only our own mistake can cause it (EBADF,
 // EFAULT), crashes.
 //
-// One of the few files that may be unsafe; no pointer leaves it.
+// One of the few files that may be unsafe; no pointer leaves it. Addresses in C's form: `SyscallsAddresses`.
 
 import CLinux
 import Glibc
@@ -174,6 +174,22 @@ package enum Syscalls {
         if result < 0 && errno != ENOENT { throw SystemError(code: errno, call: "unlink \(path)") }
     }
 
+    static func setMode(_ path: String, _ mode: mode_t) throws(SystemError) {
+        let result = unsafe path.withCString { unsafe chmod($0, mode) }
+        if result < 0 { throw SystemError(code: errno, call: "chmod \(path)") }
+    }
+
+    /// What stands at a path, links not followed; nil when nothing does.
+    static func entry(at path: String) throws(SystemError) -> FileEntry? {
+        var status = stat()
+        let result = unsafe path.withCString { unsafe lstat($0, &status) }
+        if result < 0 && errno == ENOENT { return nil }
+        if result < 0 { throw SystemError(code: errno, call: "lstat \(path)") }
+        return FileEntry(
+            isSocket: status.st_mode & S_IFMT == S_IFSOCK, device: UInt64(status.st_dev),
+            number: UInt64(status.st_ino))
+    }
+
     static func makeDirectory(_ path: String, mode: mode_t) throws(SystemError) {
         let result = unsafe path.withCString { unsafe mkdir($0, mode) }
         if result < 0 && errno != EEXIST { throw SystemError(code: errno, call: "mkdir \(path)") }
@@ -255,79 +271,16 @@ package enum Syscalls {
     }
 }
 
+/// A name in the file system: what it stands for, and which of all it is.
+struct FileEntry: Equatable {
+    let isSocket: Bool
+    let device: UInt64
+    let number: UInt64
+}
+
 /// A connection that a listener has taken in.
 package struct Accepted: Sendable {
     /// The open descriptor; whoever receives this value owns it.
     package let descriptor: Int32
     package let peer: SocketAddress
-}
-
-extension SocketAddress {
-    /// The address in the form that the calls take. Kept beside them: it is a matter of pointers.
-    func withStorage(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-        switch family {
-        case .v4:
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_port = port.bigEndian
-            unsafe withUnsafeMutableBytes(of: &address.sin_addr) { unsafe $0.copyBytes(from: bytes) }
-            return unsafe withUnsafePointer(to: &address) { pointer in
-                unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    unsafe body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
-                }
-            }
-        case .v6:
-            var address = sockaddr_in6()
-            address.sin6_family = sa_family_t(AF_INET6)
-            address.sin6_port = port.bigEndian
-            unsafe withUnsafeMutableBytes(of: &address.sin6_addr) { unsafe $0.copyBytes(from: bytes) }
-            return unsafe withUnsafePointer(to: &address) { pointer in
-                unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    unsafe body($0, socklen_t(MemoryLayout<sockaddr_in6>.size))
-                }
-            }
-        }
-    }
-
-    init(_ storage: sockaddr_storage) {
-        var storage = storage
-        if Int32(storage.ss_family) == AF_INET6 {
-            let address = unsafe withUnsafePointer(to: &storage) {
-                unsafe $0.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { unsafe $0.pointee }
-            }
-            let bytes = unsafe withUnsafeBytes(of: address.sin6_addr) { unsafe Array($0) }
-            self.init(v6: bytes, port: UInt16(bigEndian: address.sin6_port))
-        } else {
-            let address = unsafe withUnsafePointer(to: &storage) {
-                unsafe $0.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { unsafe $0.pointee }
-            }
-            let bytes = unsafe withUnsafeBytes(of: address.sin_addr) { unsafe Array($0) }
-            self.init(v4: bytes, port: UInt16(bigEndian: address.sin_port))
-        }
-    }
-
-    /// The bytes of a literal IPv4 or IPv6 address; nil for anything else.
-    static func parse(_ host: String) -> [UInt8]? {
-        // C would stop reading there, and take what stands in front of it.
-        if host.utf8.contains(0) { return nil }
-        var v4 = in_addr()
-        if unsafe host.withCString({ unsafe inet_pton(AF_INET, $0, &v4) }) == 1 {
-            return unsafe withUnsafeBytes(of: v4) { unsafe Array($0) }
-        }
-        var v6 = in6_addr()
-        if unsafe host.withCString({ unsafe inet_pton(AF_INET6, $0, &v6) }) == 1 {
-            return unsafe withUnsafeBytes(of: v6) { unsafe Array($0) }
-        }
-        return nil
-    }
-
-    /// The address in its canonical text (RFC 5952).
-    static func text(v6 bytes: [UInt8]) -> String {
-        var output = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-        let count = output.count
-        _ = unsafe bytes.withUnsafeBytes { source in
-            unsafe inet_ntop(AF_INET6, source.baseAddress, &output, socklen_t(count))
-        }
-        return String(decoding: output.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-    }
 }

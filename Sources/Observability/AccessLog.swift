@@ -18,6 +18,8 @@ package struct AccessEntry: Sendable {
     package var route: [UInt8] = []
     /// The upstream's name; empty when none was asked.
     package var upstream: [UInt8] = []
+    /// The address of the upstream's server that got the request; empty when none did.
+    package var server: [UInt8] = []
     package var subject: [UInt8] = []
     package var session: [UInt8] = []
     /// A log word when the gateway itself refused or failed; empty otherwise.
@@ -87,6 +89,7 @@ package struct AccessLog: ~Copyable {
         lines.append(decimal: UInt64(max(0, entry.durationMicroseconds)) * 1000)
         appendMember(",\"gateway.route\":\"", entry.route.span)
         appendMember(",\"gateway.upstream\":\"", entry.upstream.span)
+        appendMember(",\"gateway.server\":\"", entry.server.span)
         appendMember(",\"user.id\":\"", entry.subject.span)
         appendMember(",\"session.id\":\"", entry.session.span)
         appendMember(",\"gateway.reason\":\"", entry.reason.utf8.span)

@@ -48,10 +48,7 @@ package final class GatewayRuntime: Sendable {
         routes = RouteTable(configuration.routes, limits: configuration.limits)
         var targets: [UpstreamTarget] = []
         for upstream in configuration.upstreams {
-            guard case .ip(let host, let port) = upstream.servers[0].address,
-                let address = SocketAddress(host: host, port: port)
-            else { throw RuntimeError(reason: "upstream \(upstream.name): its server is no IP address") }
-            targets.append(UpstreamTarget(upstream, address: address))
+            targets.append(try UpstreamTarget(upstream, index: targets.count))
         }
         upstreams = targets
         var limits = MessageLimits()
@@ -104,21 +101,30 @@ package struct GatewayServices: Sendable {
 /// A configuration that is well-formed and cannot be run here.
 package struct RuntimeError: Error, Sendable {
     package let reason: String
+
+    /// What is wrong with a path that is no address.
+    static let pathProblem = "the path of a socket has 1 to \(SocketAddress.pathBytesMax) bytes"
 }
 
 /// Where an upstream's requests go.
 final class UpstreamTarget: Sendable {
     let configuration: UpstreamConfiguration
-    let address: SocketAddress
+    /// Its place in the configuration.
+    let index: Int
+    let directory: ServerDirectory
+    let waiting = WaitingCount()
     /// The upstream as the log names it.
     let label: [UInt8]
-    /// For requests that name no host (HTTP/1.0).
-    let authority: [UInt8]
 
-    init(_ configuration: UpstreamConfiguration, address: SocketAddress) {
+    init(_ configuration: UpstreamConfiguration, index: Int) throws(RuntimeError) {
         self.configuration = configuration
-        self.address = address
+        self.index = index
+        directory = try ServerDirectory(configuration)
         label = Array(configuration.name.utf8)
-        authority = Array(address.description.utf8)
+    }
+
+    /// A server as messages name it.
+    func text(of server: UpstreamServer) -> String {
+        "server \(server.text) of upstream \(configuration.name)"
     }
 }

@@ -26,6 +26,12 @@ enum ProxyError: Equatable {
     case upstreamConnectTimeout
     case upstreamTimeout
     case upstreamClosed
+    /// None of its servers may be used.
+    case upstreamUnavailable
+    /// Every server has all the connections it may have, and as many requests wait as may.
+    case upstreamQueueFull
+    /// The request has waited too long for one of them.
+    case upstreamQueueTimeout
     case upstreamViolation(ProtocolViolation)
     /// Its Session-Start or Session-Claims cannot be used.
     case upstreamSession
@@ -44,6 +50,7 @@ enum ProxyError: Equatable {
         case .noRoute: 404
         case .methodNotAllowed: 405
         case .upstreamConnect, .upstreamClosed, .upstreamViolation, .upstreamSession: 502
+        case .upstreamUnavailable, .upstreamQueueFull, .upstreamQueueTimeout: 503
         case .sessionsUnavailable, .shuttingDown: 503
         case .upstreamConnectTimeout, .upstreamTimeout: 504
         }
@@ -67,6 +74,9 @@ enum ProxyError: Equatable {
         case .upstreamConnectTimeout: "upstream_connect_timeout"
         case .upstreamTimeout: "upstream_timeout"
         case .upstreamClosed: "upstream_closed"
+        case .upstreamUnavailable: "upstream_unavailable"
+        case .upstreamQueueFull: "upstream_queue_full"
+        case .upstreamQueueTimeout: "upstream_queue_timeout"
         case .upstreamViolation(let violation): "upstream_\(violation.word)"
         case .upstreamSession: "upstream_session"
         case .sessionsUnavailable: "sessions_unavailable"
@@ -90,6 +100,8 @@ enum ProxyError: Equatable {
         case .upstreamConnectTimeout: "The upstream cannot be reached in time"
         case .upstreamTimeout: "The upstream did not answer in time"
         case .upstreamClosed: "The upstream closed the connection without an answer"
+        case .upstreamUnavailable: "No server of the upstream is available"
+        case .upstreamQueueFull, .upstreamQueueTimeout: "The upstream is busy"
         case .upstreamViolation: "The upstream's answer is not well-formed HTTP/1.1"
         case .upstreamSession: "The upstream's answer describes a session that cannot be begun"
         case .sessionsUnavailable: "Sessions cannot be changed at the moment"

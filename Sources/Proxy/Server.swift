@@ -28,6 +28,16 @@ package final class Server {
                 mailbox.post(.revoke(revocations, until: until, applied: applied))
             }
         }
+        for (index, shard) in shards.enumerated() {
+            let others = shards.indices.filter { $0 != index }.map { shards[$0] }
+            shard.post(.meet(others, probes: index == 0))
+        }
+        for target in runtime.upstreams {
+            target.directory.start { [shards, index = target.index] servers in
+                for shard in shards { shard.post(.servers(servers, upstream: index)) }
+            }
+        }
+        NameWatch.start(runtime.upstreams, log: runtime.services.log)
     }
 
     /// Opens every listener of the configuration; all of them, or an error that names the one.
@@ -66,9 +76,19 @@ package final class Server {
     }
 
     private func listener(_ address: ListenAddress) throws(RuntimeError) -> Listener {
-        guard case .ip(let host, let port) = address,
-            let socketAddress = SocketAddress(host: host, port: port)
-        else { throw RuntimeError(reason: "listen: this is no IP address") }
+        let socketAddress: SocketAddress
+        switch address {
+        case .ip(let host, let port):
+            guard let literal = SocketAddress(host: host, port: port) else {
+                throw RuntimeError(reason: "listen: '\(host)' is no IP address")
+            }
+            socketAddress = literal
+        case .unix(let path):
+            guard let file = SocketAddress(unixPath: path) else {
+                throw RuntimeError(reason: "listen: unix:\(path): \(RuntimeError.pathProblem)")
+            }
+            socketAddress = file
+        }
         do throws(SystemError) {
             return try Listener(on: socketAddress, queue: .main)
         } catch {

@@ -11,7 +11,7 @@ from harness import Gateway, free_port, wait_until
 from upstreams import OK, Upstream
 
 ROUTES = "route / { upstream api; access anonymous; }"
-TIMEOUTS = "connect_timeout 500ms; response_timeout 700ms;"
+TIMEOUTS = "connect_timeout 500ms; response_timeout 700ms; idle_timeout 700ms;"
 INJECTED = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned"
 
 # Path -> the bytes that answer it, for which the client gets 502.

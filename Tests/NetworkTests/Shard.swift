@@ -23,11 +23,15 @@ final class Shard {
 
     var address: SocketAddress { listener.address }
 
-    init() throws {
+    convenience init() throws {
+        try self.init(on: #require(SocketAddress(host: "127.0.0.1", port: 0)))
+    }
+
+    init(on address: SocketAddress) throws {
         let queue = queue
         loop = try queue.sync { try EventLoop(queue: queue) }
         mailbox = Mailbox(loop.wakeup)
-        listener = try Listener(on: #require(SocketAddress(host: "127.0.0.1", port: 0)), queue: queue)
+        listener = try Listener(on: address, queue: queue)
         queue.sync {
             loop.start(
                 onMessages: { [unowned self] in

@@ -16,7 +16,7 @@ struct RateLimiterTests {
 
     @Test("as many as the burst come at once, and then one for each interval", arguments: [1, 2, 20])
     func burst(_ burst: Int) {
-        let limiter = RateLimiter(RateConfiguration(perThousandSeconds: 5000, burst: burst))
+        let limiter = RateLimiter(RateConfiguration(perHour: 18_000, burst: burst))
         for _ in 0..<burst { #expect(limiter.admit(client, now: at(1000)) == .admitted) }
         for now in [1000, 1199] as [Int64] {
             #expect(limiter.admit(client, now: at(now)) == .refused(retryAfterSeconds: 1))
@@ -27,7 +27,7 @@ struct RateLimiterTests {
 
     @Test("who rests has the whole burst again, and not more")
     func rest() {
-        let limiter = RateLimiter(RateConfiguration(perThousandSeconds: 1000, burst: 3))
+        let limiter = RateLimiter(RateConfiguration(perHour: 3_600, burst: 3))
         for round in 0..<3 {
             let now = at(Int64(round) * 3_000_000)
             for _ in 0..<3 { #expect(limiter.admit(client, now: now) == .admitted) }
@@ -37,9 +37,9 @@ struct RateLimiterTests {
 
     @Test(
         "who waits as long as he is told is let in, and a second earlier he is not",
-        arguments: [(1, 1000), (16, 63), (60, 17), (1000, 1), (400, 3)])
-    func retryAfter(_ perThousandSeconds: Int, _ seconds: Int64) {
-        let limiter = RateLimiter(RateConfiguration(perThousandSeconds: perThousandSeconds, burst: 1))
+        arguments: [(1, 3600), (60, 60), (216, 17), (3600, 1), (1440, 3)])
+    func retryAfter(_ perHour: Int, _ seconds: Int64) {
+        let limiter = RateLimiter(RateConfiguration(perHour: perHour, burst: 1))
         #expect(limiter.admit(client, now: at(7)) == .admitted)
         #expect(limiter.admit(client, now: at(7)) == .refused(retryAfterSeconds: seconds))
         #expect(limiter.admit(client, now: at(7 + (seconds - 1) * 1000)) != .admitted)
@@ -48,7 +48,7 @@ struct RateLimiterTests {
 
     @Test("over a long time the rate is kept to, however fast somebody asks")
     func longRun() {
-        let limiter = RateLimiter(RateConfiguration(perThousandSeconds: 3000, burst: 10))
+        let limiter = RateLimiter(RateConfiguration(perHour: 10_800, burst: 10))
         var admitted = 0
         for now in 0..<100_000 where limiter.admit(client, now: at(Int64(now))) == .admitted {
             admitted += 1
@@ -58,7 +58,7 @@ struct RateLimiterTests {
 
     @Test("a rate above one in a millisecond is kept to as well")
     func fast() {
-        let limiter = RateLimiter(RateConfiguration(perThousandSeconds: 3_000_000, burst: 10))
+        let limiter = RateLimiter(RateConfiguration(perHour: 10_800_000, burst: 10))
         var admitted = 0
         for now in 0..<1000 {
             for _ in 0..<20 where limiter.admit(client, now: at(Int64(now))) == .admitted { admitted += 1 }
@@ -68,7 +68,7 @@ struct RateLimiterTests {
 
     @Test("a clock of another shard that is behind neither forgives nor adds anything")
     func skew() {
-        let limiter = RateLimiter(RateConfiguration(perThousandSeconds: 1000, burst: 2))
+        let limiter = RateLimiter(RateConfiguration(perHour: 3_600, burst: 2))
         #expect(limiter.admit(client, now: at(5000)) == .admitted)
         #expect(limiter.admit(client, now: at(4990)) == .refused(retryAfterSeconds: 1))
         #expect(limiter.admit(client, now: at(5000)) == .admitted)
@@ -78,14 +78,14 @@ struct RateLimiterTests {
     @Test("the largest numbers overflow nothing")
     func extremes() {
         for rate in [1, Int.max] {
-            let limiter = RateLimiter(RateConfiguration(perThousandSeconds: rate, burst: .max))
+            let limiter = RateLimiter(RateConfiguration(perHour: rate, burst: .max))
             for now in [-1, 0, 1, Int64.max] {
                 #expect(limiter.admit(client, now: at(now)) == .admitted)
             }
         }
-        let none = RateLimiter(RateConfiguration(perThousandSeconds: 0, burst: 0))
+        let none = RateLimiter(RateConfiguration(perHour: 0, burst: 0))
         #expect(none.admit(client, now: .never) == .admitted)
-        #expect(none.admit(client, now: .never) == .refused(retryAfterSeconds: 1000))
+        #expect(none.admit(client, now: .never) == .refused(retryAfterSeconds: 3600))
     }
 
     // MARK: - Keys
@@ -115,7 +115,7 @@ struct RateLimiterTests {
 
     @Test("one client's use is not another's")
     func separate() {
-        let limiter = RateLimiter(RateConfiguration(perThousandSeconds: 1000, burst: 1))
+        let limiter = RateLimiter(RateConfiguration(perHour: 3_600, burst: 1))
         #expect(limiter.admit(client, now: at(0)) == .admitted)
         #expect(limiter.admit(Self.key("192.0.2.2"), now: at(0)) == .admitted)
         #expect(limiter.admit(client, now: at(0)) != .admitted)
@@ -125,7 +125,7 @@ struct RateLimiterTests {
 
     @Test("a flood of addresses grows no memory, locks nobody out, and washes no record away")
     func flood() {
-        let limiter = RateLimiter(RateConfiguration(perThousandSeconds: 100, burst: 5))
+        let limiter = RateLimiter(RateConfiguration(perHour: 360, burst: 5))
         let entriesMax = RateLimiter.entriesPerStripeMax * RateLimiter.stripeCount
         let honest = Self.key("198.51.100.7")
         for _ in 0..<5 { #expect(limiter.admit(client, now: at(0)) == .admitted) }
@@ -141,7 +141,7 @@ struct RateLimiterTests {
 
     @Test("buckets that are full again go first")
     func sweep() {
-        let limiter = RateLimiter(RateConfiguration(perThousandSeconds: 1000, burst: 1))
+        let limiter = RateLimiter(RateConfiguration(perHour: 3_600, burst: 1))
         let entriesMax = RateLimiter.entriesPerStripeMax * RateLimiter.stripeCount
         for number in 0..<UInt32(2 * entriesMax) { _ = limiter.admit(stranger(number), now: at(0)) }
         // Half a stripe's room, so that what comes now drives out nothing but what has rested.
@@ -157,7 +157,7 @@ struct RateLimiterTests {
 
     @Test("shards that ask at once are together let in as often as the bucket has tokens")
     func shared() async {
-        let limiter = RateLimiter(RateConfiguration(perThousandSeconds: 1, burst: 500))
+        let limiter = RateLimiter(RateConfiguration(perHour: 3, burst: 500))
         let now = at(0)
         let key = client
         let admitted = await withTaskGroup(of: Int.self) { group in

@@ -8,7 +8,8 @@ enum FenceRules {
     /// Each hides a pointer, the kernel or a C library, and gives nothing of it away.
     private static let unsafePlaces = [
         "Sources/Primitives/ByteBuffer.swift", "Sources/Network/Syscalls.swift",
-        "Sources/Network/Poller.swift", "Sources/Crypto/", "Sources/SQLite/",
+        "Sources/Network/SyscallsAddresses.swift", "Sources/Network/Poller.swift", "Sources/Crypto/",
+        "Sources/SQLite/",
         // To come: "Sources/TLS/".
     ]
 
@@ -25,6 +26,7 @@ enum FenceRules {
     private static let sharingFiles: Set = [
         "Sources/Network/Mailbox.swift", "Sources/Observability/LogSink.swift",
         "Sources/Proxy/Gate/RateLimiter.swift", "Sources/Proxy/Shard/ConnectionCensus.swift",
+        "Sources/Proxy/Upstream/UpstreamServer.swift", "Sources/Proxy/Upstream/ServerDirectory.swift",
         "Sources/Sessions/RefreshService.swift", "Sources/Sessions/RevocationFeed.swift",
     ]
 

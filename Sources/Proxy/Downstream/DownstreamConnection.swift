@@ -326,6 +326,7 @@ final class DownstreamConnection: EventTarget {
             entry.route = route.label
         }
         if let pool = exchange.pool { entry.upstream = pool.target.label }
+        if let server = exchange.server { entry.server = server.label }
         if let token = exchange.token {
             entry.subject = token.subjectBytes
             entry.session = token.sessionText

@@ -131,6 +131,7 @@ extension DownstreamConnection {
 
     /// Lets go of the upstream: its answer is not wanted any more.
     func dropUpstream() {
+        if exchange.isWaiting { exchange.pool?.leaveQueue(self) }
         let upstream = exchange.upstream
         exchange.upstream = nil
         upstream?.abandon()

@@ -85,6 +85,14 @@ final class Exchange {
     var bearerIsOurs = false
     /// Where the request was sent on to.
     var pool: UpstreamPool?
+    /// The server that got the request last.
+    var server: UpstreamServer?
+    /// It waits for a connection.
+    var isWaiting = false
+    /// Servers that could not be reached with it.
+    var triedServers: [Int] = []
+    /// What is answered when no server is left to try.
+    var connectFailure = ProxyError.upstreamUnavailable
     var wasRetried = false
     /// The path in normal form, where it differs from the one that was sent.
     var normalPath: [UInt8] = []
@@ -130,6 +138,10 @@ final class Exchange {
         heldSession = nil
         bearerIsOurs = false
         pool = nil
+        server = nil
+        isWaiting = false
+        if !triedServers.isEmpty { triedServers.removeAll() }
+        connectFailure = .upstreamUnavailable
         wasRetried = false
         usesNormalPath = false
         if !keptCookies.isEmpty { keptCookies.removeAll() }

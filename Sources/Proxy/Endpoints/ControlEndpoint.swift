@@ -168,6 +168,8 @@ enum ControlEndpoint {
             connection.respond(.refusal(.noCredential))
             return false
         }
+        // Who may open a unix socket, the rights of its file say; no page can.
+        if connection.peer.family == .unix { return true }
         // Without a secret, loopback is the fence. A page in a browser on this machine can reach over it:
         // such requests carry an Origin or Sec-Fetch-Site, or (DNS rebinding) a host name that is not ours.
         let isBrowser =

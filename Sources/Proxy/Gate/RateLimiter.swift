@@ -83,7 +83,7 @@ final class RateLimiter: Sendable {
 
     init(_ configuration: RateConfiguration) {
         stripes = (0..<Self.stripeCount).map { _ in Stripe() }
-        interval = max(1_000_000_000_000 / Int64(max(configuration.perThousandSeconds, 1)), 1)
+        interval = max(3_600_000_000_000 / Int64(max(configuration.perHour, 1)), 1)
         let (product, overflows) = interval.multipliedReportingOverflow(
             by: Int64(max(configuration.burst, 1) - 1))
         tolerance = overflows ? Self.farthest : min(product, Self.farthest)

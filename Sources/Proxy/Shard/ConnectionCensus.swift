@@ -23,8 +23,14 @@ package final class ConnectionCensus: Sendable {
     /// Counts a connection in; false when a limit forbids it.
     func admit(_ peer: SocketAddress) -> Bool {
         counts.withLock { counts in
+            if counts.total >= totalMax { return false }
+            // Peers on unix sockets have no address that tells one from another.
+            if peer.family == .unix {
+                counts.total += 1
+                return true
+            }
             let fromAddress = counts.byAddress[peer.bytes, default: 0]
-            if counts.total >= totalMax || fromAddress >= perAddressMax { return false }
+            if fromAddress >= perAddressMax { return false }
             counts.total += 1
             counts.byAddress[peer.bytes] = fromAddress + 1
             return true
@@ -34,6 +40,7 @@ package final class ConnectionCensus: Sendable {
     func remove(_ peer: SocketAddress) {
         counts.withLock { counts in
             counts.total -= 1
+            if peer.family == .unix { return }
             let left = counts.byAddress[peer.bytes, default: 1] - 1
             counts.byAddress[peer.bytes] = left > 0 ? left : nil
         }

@@ -35,6 +35,11 @@ package final class Shard {
     private var pools: [UpstreamPool] = []
     /// The connections whose answers are tied to a session, by slot.
     var streams: [UInt64: DownstreamConnection] = [:]
+    private var neighbours: [Mailbox<ShardMessage>] = []
+    /// The first shard's.
+    private var prober: HealthProber?
+    /// How many requests wait for a connection, in all queues.
+    var waitingRequests = 0
     private var accessLog: AccessLog
     private var connectionCount = 0
     private var drained: (@Sendable () -> Void)?
@@ -93,11 +98,31 @@ package final class Shard {
                 gatekeeper.apply(revocations, until: until)
                 cutRevokedStreams()
                 applied()
+            case .meet(let others, let probes):
+                neighbours = others
+                if probes { prober = HealthProber(self) }
+            case .servers(let servers, let upstream):
+                pools[upstream].update(servers: servers)
+                prober?.update(runtime.upstreams[upstream], servers: servers)
+            case .judge(let address, let upstream, let isUp):
+                pools[upstream].judge(address, isUp: isUp)
+            case .lookAgain(let upstream): pools[upstream].lookAgain()
             case .drain(let drained):
                 self.drained = drained
                 drain()
             }
         }
+    }
+
+    /// Tells every other shard.
+    func tellNeighbours(_ message: ShardMessage) {
+        for neighbour in neighbours { neighbour.post(message) }
+    }
+
+    /// Has every shard know what health checks have found.
+    func judge(_ address: SocketAddress, upstream: Int, isUp: Bool) {
+        pools[upstream].judge(address, isUp: isUp)
+        tellNeighbours(.judge(address, upstream: upstream, isUp: isUp))
     }
 
     /// All of them are looked at: revocations are rare, and come in batches.
@@ -118,6 +143,9 @@ package final class Shard {
     }
 
     private func endBatch() {
+        if waitingRequests > 0 {
+            for pool in pools { pool.serveQueue() }
+        }
         let sightings = gatekeeper.takeSightings()
         if !sightings.isEmpty { runtime.sessions.noteSeen(sightings) }
         gatekeeper.sweep(wallTime)

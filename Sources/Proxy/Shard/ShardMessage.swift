@@ -20,6 +20,14 @@ package enum ShardMessage: Sendable {
     case reply(slot: UInt64, serial: UInt32, SessionReply)
     /// Revocations to put in force.
     case revoke([Revocation], until: WallTime, applied: @Sendable () -> Void)
+    /// The doors to all other shards; one of all checks the health of servers for all.
+    case meet([Mailbox<ShardMessage>], probes: Bool)
+    /// What health checks have found of a server.
+    case judge(SocketAddress, upstream: Int, isUp: Bool)
+    /// The servers of an upstream are these now.
+    case servers([UpstreamServer], upstream: Int)
+    /// Another shard has requests that wait for a connection to an upstream, or has made room.
+    case lookAgain(upstream: Int)
     /// Serve what has begun, begin nothing new; `drained` is called when no connection is left.
     case drain(drained: @Sendable () -> Void)
 }

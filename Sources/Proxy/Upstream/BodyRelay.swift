@@ -71,6 +71,7 @@ extension UpstreamConnection {
                 downstream.sendInterim(head)
                 return phase == .awaitingHead
             }
+            pool.answered(by: server)
             if head.status == 101 {
                 startTunnel(downstream)
                 return true

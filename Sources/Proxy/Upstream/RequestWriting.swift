@@ -19,8 +19,7 @@ enum RequestWriting {
     /// Writes the whole head.
     static func write(
         _ head: borrowing RequestHead, exchange: Exchange, client: [UInt8], scheme: [UInt8],
-        target: UpstreamTarget,
-        to output: inout ByteBuffer
+        authority: [UInt8], to output: inout ByteBuffer
     ) {
         head.block.withBytes { bytes in
             output.append(bytes, head.methodRange)
@@ -39,8 +38,8 @@ enum RequestWriting {
             if let token = exchange.token { IdentityFields.write(token, route: route, to: &output) }
             output.append(route.setLines)
         }
-        writeForwarded(head, client, scheme, target, to: &output)
-        if exchange.route?.setsHost != true { writeHost(head, target, to: &output) }
+        writeForwarded(head, client, scheme, to: &output)
+        if exchange.route?.setsHost != true { writeHost(head, authority, to: &output) }
         if head.asksForWebSocket { output.append("Connection: Upgrade\r\nUpgrade: websocket\r\n") }
         output.append(head.framing == .chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n")
     }
@@ -63,12 +62,12 @@ enum RequestWriting {
 
     /// RFC 9112 §3.2: every HTTP/1.1 request has a Host; one of HTTP/1.0 may have none.
     private static func writeHost(
-        _ head: borrowing RequestHead, _ target: UpstreamTarget, to output: inout ByteBuffer
+        _ head: borrowing RequestHead, _ authority: [UInt8], to output: inout ByteBuffer
     ) {
         if head.block.first(.host) != nil { return }
         output.append("Host: ")
         if head.authority.isEmpty {
-            output.append(target.authority)
+            output.append(authority)
         } else {
             head.block.withBytes { bytes in output.append(bytes, head.authority) }
         }
@@ -77,7 +76,7 @@ enum RequestWriting {
 
     /// Who asked, and how: what the upstream can no longer see from its own connection.
     private static func writeForwarded(
-        _ head: borrowing RequestHead, _ client: [UInt8], _ scheme: [UInt8], _ target: UpstreamTarget,
+        _ head: borrowing RequestHead, _ client: [UInt8], _ scheme: [UInt8],
         to output: inout ByteBuffer
     ) {
         output.append("X-Forwarded-For: ")

@@ -1,6 +1,6 @@
 // A connection to an upstream: it sends one request at a time, reads the response and hands it to the
-// client's connection. This file is its life: events, deadlines, the request's way out, failure and reuse;
-// the response is read in `BodyRelay`.
+// client's connection. This file is its life: events, deadlines, the request's way out and reuse; the
+// response is read in `BodyRelay`, and what a failure leads to is in `UpstreamOutcome`.
 //
 // Owned by: one shard. Nothing that an upstream sends is believed before it is parsed, and a connection on
 // which anything surprising was seen is never used again (response queue poisoning).
@@ -27,7 +27,10 @@ enum UpstreamPhase: UInt8 {
 /// A connection to an upstream.
 final class UpstreamConnection: EventTarget {
     let pool: UpstreamPool
+    let server: PooledServer
     let shard: Shard
+    /// The place that this connection takes at a server with a limit.
+    private let quota: ConnectionQuota?
     var transport: Transport
     var input = ByteBuffer()
     var output = ByteBuffer()
@@ -39,20 +42,26 @@ final class UpstreamConnection: EventTarget {
     var interimCount = 0
     /// The client's connection whose exchange this one serves.
     private(set) var downstream: DownstreamConnection?
-    private var isEstablished = false
+    private(set) var isEstablished = false
     /// Whether an earlier exchange was served: then the upstream may have closed it unseen.
-    private var isReused = false
-    private var hasReceived = false
+    private(set) var isReused = false
+    private(set) var hasReceived = false
+    /// The exchange shows whether a server that failures have taken out is back.
+    var isTrial = false
     /// The last read took all the room there was.
     private var isBulk = false
+    private var responseTimeoutMilliseconds: Int64 = 0
+    private var idleTimeoutMilliseconds: Int64 = 0
     /// The response waits because the client reads slowly.
     var isBlocked = false
     /// `receive` is at work: whoever unblocks the response leaves the rest to it.
     private var isReceiving = false
 
-    init(_ transport: consuming Transport, pool: UpstreamPool) {
+    init(_ transport: consuming Transport, pool: UpstreamPool, server: PooledServer) {
         self.transport = transport
         self.pool = pool
+        self.server = server
+        quota = server.shared.quota
         shard = pool.shard
     }
 
@@ -64,6 +73,12 @@ final class UpstreamConnection: EventTarget {
     func begin(_ downstream: DownstreamConnection) {
         self.downstream = downstream
         downstream.exchange.upstream = self
+        downstream.exchange.server = server.shared
+        let route = downstream.exchange.route?.configuration
+        responseTimeoutMilliseconds =
+            route?.responseTimeoutMilliseconds ?? pool.target.configuration.responseTimeoutMilliseconds
+        idleTimeoutMilliseconds =
+            route?.idleTimeoutMilliseconds ?? pool.target.configuration.idleTimeoutMilliseconds
         phase = .awaitingHead
         hasReceived = false
         interimCount = 0
@@ -71,8 +86,7 @@ final class UpstreamConnection: EventTarget {
         shard.buffers.supply(&output)
         RequestWriting.write(
             downstream.head, exchange: downstream.exchange, client: downstream.clientText,
-            scheme: shard.runtime.scheme, target: pool.target,
-            to: &output)
+            scheme: shard.runtime.scheme, authority: server.shared.authority, to: &output)
         if !isEstablished {
             shard.loop.setDeadline(self, milliseconds: pool.target.configuration.connectTimeoutMilliseconds)
             return
@@ -81,8 +95,9 @@ final class UpstreamConnection: EventTarget {
         if downstream.exchange.requestIsComplete { flush() } else { awaitUpstream() }
     }
 
-    /// Whether more of the request's body can be taken.
-    var acceptsContent: Bool { phase != .closed && output.count < Self.outputBytesMax }
+    /// Whether more of the request's body can be taken. None before the connection stands: should it fail,
+    /// the whole request goes to another server.
+    var acceptsContent: Bool { isEstablished && phase != .closed && output.count < Self.outputBytesMax }
 
     /// Adds a piece of the request's body.
     func appendContent(_ content: Span<UInt8>, framing: BodyFraming) {
@@ -133,11 +148,12 @@ final class UpstreamConnection: EventTarget {
 
     override func deadlinePassed() {
         switch phase {
-        case .idle where input.hasBlock || output.hasBlock:
+        case .idle where (input.hasBlock || output.hasBlock) && restsWhileIdle:
             shard.buffers.reclaim(&input)
             shard.buffers.reclaim(&output)
             head.block.release()
-            shard.loop.setDeadline(self, milliseconds: UpstreamPool.idleMilliseconds)
+            let left = pool.target.configuration.keepaliveMilliseconds - UpstreamPool.restMilliseconds
+            shard.loop.setDeadline(self, milliseconds: left)
         case .idle:
             pool.forget(self)
             close()
@@ -155,17 +171,21 @@ final class UpstreamConnection: EventTarget {
         }
     }
 
+    private var restsWhileIdle: Bool {
+        pool.target.configuration.keepaliveMilliseconds > UpstreamPool.restMilliseconds
+    }
+
     private func establish() {
         if let error = transport.connectionError {
-            shard.runtime.services.log.warning(
-                "upstream \(pool.target.configuration.name) at \(pool.target.address): \(error.reason)")
+            pool.warn(server, error)
             fail(.upstreamConnect)
             return
         }
         isEstablished = true
         awaitUpstream()
-        flush()
+        // The first piece of a body leaves with the head.
         downstream?.pump()
+        flush()
         receive()
     }
 
@@ -242,7 +262,9 @@ final class UpstreamConnection: EventTarget {
 
     /// Starts the upstream's time anew: something has moved.
     func awaitUpstream() {
-        shard.loop.setDeadline(self, milliseconds: pool.target.configuration.responseTimeoutMilliseconds)
+        shard.loop.setDeadline(
+            self,
+            milliseconds: phase == .awaitingHead ? responseTimeoutMilliseconds : idleTimeoutMilliseconds)
     }
 
     // MARK: - The end of an exchange
@@ -253,47 +275,31 @@ final class UpstreamConnection: EventTarget {
         let isClean =
             head.isPersistent && downstream.exchange.requestIsComplete && output.isEmpty && input.isEmpty
             && reader.isComplete && head.framing != .untilClose && !transport.mayReceive
-        self.downstream = nil
+        detach()
         phase = .idle
         shard.buffers.reclaim(&input)
         shard.buffers.reclaim(&output)
         isReused = true
         isBlocked = false
         if isClean && pool.keep(self) {
-            shard.loop.setDeadline(self, milliseconds: UpstreamPool.restMilliseconds)
+            let keepalive = pool.target.configuration.keepaliveMilliseconds
+            shard.loop.setDeadline(self, milliseconds: min(UpstreamPool.restMilliseconds, keepalive))
         } else {
             close()
         }
         downstream.endResponse()
     }
 
-    /// The exchange fails; a request that may be sent again on a new connection is.
-    func fail(_ error: ProxyError) {
-        guard let downstream else {
-            close()
-            return
-        }
-        self.downstream = nil
-        close()
-        if error == .upstreamClosed && mayRetry(downstream) {
-            downstream.exchange.wasRetried = true
-            downstream.exchange.upstream = nil
-            pool.assign(to: downstream, onNewConnection: true)
-        } else {
-            downstream.upstreamFailed(error)
-        }
-    }
-
-    /// RFC 9110 §9.2.2: only a request that can be repeated without harm, and only when the upstream has most
-    /// likely closed an idle connection before it saw the request.
-    private func mayRetry(_ downstream: DownstreamConnection) -> Bool {
-        isReused && !hasReceived && !downstream.exchange.wasRetried && downstream.head.method.isIdempotent
-            && downstream.head.framing == .none
+    /// The connection and the exchange part.
+    func detach() {
+        if downstream == nil { return }
+        downstream = nil
+        pool.exchangeEnded(on: self)
     }
 
     /// The client's side has given the exchange up.
     func abandon() {
-        downstream = nil
+        detach()
         close()
     }
 
@@ -303,6 +309,7 @@ final class UpstreamConnection: EventTarget {
         input = ByteBuffer()
         output = ByteBuffer()
         shard.loop.remove(self)
+        if let quota { pool.connectionClosed(quota) }
     }
 
     private static let outputBytesMax = 64 * 1024

@@ -1,63 +1,235 @@
-// The connections of one shard to one upstream: the idle ones, last used first, and the making of new ones.
+// The connections of one shard to one upstream: which server gets a request, the idle connections to each,
+// last used first, and the making of new ones. What waits for a connection is in `UpstreamQueue`, what came
+// of a request in `UpstreamOutcome`.
 //
-// Owned by: one shard.
+// Owned by: one shard. Invariant: `servers` and the candidates of `choice` are the same servers in the same
+// order.
 
 import Configuration
 import Observability
 import Network
 import Primitives
 
+/// A server as one shard uses it.
+final class PooledServer {
+    /// Its candidate's; tells it from a server that takes its place.
+    let id: Int
+    fileprivate(set) var shared: UpstreamServer
+    /// Its place in the pool; nil once it is no server of the upstream any more: what is under way there
+    /// ends, and nothing is kept.
+    fileprivate(set) var place: Int?
+    fileprivate var idle: [UpstreamConnection] = []
+
+    fileprivate init(_ shared: UpstreamServer, id: Int) {
+        self.shared = shared
+        self.id = id
+    }
+
+    fileprivate var hasRoom: Bool { !idle.isEmpty || (shared.quota?.hasRoom ?? true) }
+}
+
 /// Hands out connections to an upstream.
 final class UpstreamPool {
     let shard: Shard
     let target: UpstreamTarget
-    private var idle: [UpstreamConnection] = []
+    let policy: FailurePolicy
+    var choice: ServerChoice
+    private(set) var servers: [PooledServer] = []
+    private var lastID = 0
+    /// The requests that wait for a connection, and the clock that looks after them.
+    var waiting: BoundedDeque<WaitingRequest>
+    var queueClock: QueueClock?
+    var isServingQueue = false
+    /// Turns of this queue in a row while requests of other shards wait as well.
+    var turnsInRow = 0
+    /// The others have their turn.
+    var holdsBack = false
 
     init(_ target: UpstreamTarget, shard: Shard) {
         self.target = target
         self.shard = shard
+        let configuration = target.configuration
+        policy = FailurePolicy(
+            failuresMax: configuration.failuresMax,
+            windowMilliseconds: configuration.failWindowMilliseconds,
+            slowStartMilliseconds: configuration.slowStartMilliseconds)
+        choice = ServerChoice(configuration.balance, policy)
+        waiting = BoundedDeque(countMax: configuration.queueMax)
+        update(servers: target.directory.servers)
     }
 
-    /// Gives the exchange of a client's connection a way upstream and sends its request head.
-    ///
-    /// - Parameter onNewConnection: not one that has idled: for the second try after a stale one.
-    func assign(to downstream: DownstreamConnection, onNewConnection: Bool = false) {
-        if !onNewConnection, let connection = idle.popLast() {
-            connection.begin(downstream)
-            return
+    // MARK: - Servers
+
+    /// Changes over to a new list. Servers are told by their address: one that stays keeps its connections
+    /// and what is known of it; one that has gone is drained.
+    func update(servers list: [UpstreamServer]) {
+        var gone = servers
+        var candidates: [ServerChoice.Candidate] = []
+        var kept: [PooledServer] = []
+        for shared in list {
+            if let found = gone.firstIndex(where: { $0.shared.address == shared.address }) {
+                let server = gone.remove(at: found)
+                candidates.append(candidate(of: server, from: shared))
+                kept.append(server)
+            } else {
+                lastID += 1
+                candidates.append(.init(id: lastID, weight: shared.weight))
+                kept.append(PooledServer(shared, id: lastID))
+            }
         }
+        for server in gone { drain(server) }
+        for (place, server) in kept.enumerated() { server.place = place }
+        servers = kept
+        choice.candidates = candidates
+    }
+
+    /// What is known of a server that stays.
+    private func candidate(of server: PooledServer, from shared: UpstreamServer) -> ServerChoice.Candidate {
+        var candidate = choice.candidates[server.place ?? 0]
+        candidate.weight = shared.weight
+        if server.shared !== shared && candidate.health.isOut {
+            _ = server.shared.endEjection()
+            _ = shared.beginEjection()
+        }
+        server.shared = shared
+        return candidate
+    }
+
+    private func drain(_ server: PooledServer) {
+        if let place = server.place, choice.candidates[place].health.isOut {
+            _ = server.shared.endEjection()
+        }
+        server.place = nil
+        closeIdle(server)
+    }
+
+    /// The prober has made up its mind about a server.
+    func judge(_ address: SocketAddress, isUp: Bool) {
+        guard let place = servers.firstIndex(where: { $0.shared.address == address }) else { return }
+        choice.candidates[place].health.judge(isUp: isUp, shard.loop.now)
+        if !isUp { closeIdle(servers[place]) }
+    }
+
+    // MARK: - Handing out
+
+    /// Gives the exchange of a client's connection a way upstream and sends its request head; where no
+    /// connection is to be had now, it waits for one.
+    func assign(to downstream: DownstreamConnection) {
+        // First come, first served.
+        if waiting.isEmpty && place(downstream) { return }
+        enqueue(downstream)
+    }
+
+    /// false: no server has room, and nothing has been done.
+    func place(_ downstream: DownstreamConnection) -> Bool {
+        let exchange = downstream.exchange
+        while true {
+            let outcome = choice.next(shard.loop.now, excluding: exchange.triedServers) { index in
+                servers[index].hasRoom
+            }
+            switch outcome {
+            case .server(let index):
+                let server = servers[index]
+                // The second try after a stale connection is on one that has not idled.
+                if !exchange.wasRetried, let connection = server.idle.popLast() {
+                    begin(connection, downstream)
+                    return true
+                }
+                if let quota = server.shared.quota {
+                    if !quota.hasRoom { server.idle.popLast()?.close() }
+                    // Another shard was faster.
+                    if !quota.take() { continue }
+                }
+                if connect(to: server, downstream) { return true }
+            case .full: return false
+            case .none:
+                downstream.upstreamFailed(exchange.connectFailure)
+                return true
+            }
+        }
+    }
+
+    /// Starts a connection, for which a place has been taken; false when it has failed at once and another
+    /// server may be tried.
+    private func connect(to server: PooledServer, _ downstream: DownstreamConnection) -> Bool {
         do throws(SystemError) {
-            let transport = try Transport.connecting(to: target.address)
-            let connection = UpstreamConnection(transport, pool: self)
+            let transport = try Transport.connecting(to: server.shared.address)
+            let connection = UpstreamConnection(transport, pool: self, server: server)
             try connection.open()
-            connection.begin(downstream)
+            begin(connection, downstream)
+            return true
         } catch {
-            shard.runtime.services.log.warning("upstream \(target.configuration.name): \(error)")
+            server.shared.quota?.giveBack()
+            warn(server, error)
+            if error.isExhaustion {
+                // Ours, and no other server would help.
+                downstream.upstreamFailed(.upstreamConnect)
+                return true
+            }
+            failed(server)
+            if mayTryAnother(downstream, after: .upstreamConnect, of: server) { return false }
             downstream.upstreamFailed(.upstreamConnect)
+            return true
         }
     }
 
-    /// Takes a connection back that can serve again; false when enough are kept.
+    private func begin(_ connection: UpstreamConnection, _ downstream: DownstreamConnection) {
+        if let place = connection.server.place {
+            choice.candidates[place].active += 1
+            connection.isTrial = choice.candidates[place].health.begin(shard.loop.now)
+        }
+        connection.begin(downstream)
+    }
+
+    /// A connection's exchange is over, whatever came of it.
+    func exchangeEnded(on connection: UpstreamConnection) {
+        guard let place = connection.server.place else { return }
+        choice.candidates[place].active -= 1
+        if connection.isTrial { choice.candidates[place].health.endTrial() }
+    }
+
+    // MARK: - Idle connections
+
+    /// Takes a connection back that can serve again; false when enough are kept, or others need its place.
     func keep(_ connection: UpstreamConnection) -> Bool {
-        if idle.count >= target.configuration.keepaliveConnections || shard.isDraining { return false }
-        idle.append(connection)
+        let server = connection.server
+        if server.place == nil || shard.isDraining
+            || server.idle.count >= target.configuration.keepaliveConnections
+            || server.shared.quota != nil && mustGiveWay
+        {
+            return false
+        }
+        server.idle.append(connection)
         return true
     }
 
     /// Forgets an idle connection that has closed.
     func forget(_ connection: UpstreamConnection) {
-        idle.removeAll { $0 === connection }
+        connection.server.idle.removeAll { $0 === connection }
     }
 
     /// Closes every idle connection.
     func closeIdle() {
-        let connections = idle
-        idle = []
+        for server in servers { closeIdle(server) }
+    }
+
+    private func closeIdle(_ server: PooledServer) {
+        let connections = server.idle
+        server.idle = []
         for connection in connections { connection.close() }
+    }
+
+    /// Closes up to `count` idle connections to servers with a limit.
+    func closeIdleWithLimit(_ count: Int) {
+        var left = count
+        for server in servers where server.shared.quota != nil {
+            while left > 0, let connection = server.idle.popLast() {
+                connection.close()
+                left -= 1
+            }
+        }
     }
 
     /// After this long without a request a connection gives its buffers back, in milliseconds.
     static let restMilliseconds: Int64 = 1_000
-    /// How long an unused connection is kept after that, in milliseconds.
-    static let idleMilliseconds: Int64 = 60_000
 }
