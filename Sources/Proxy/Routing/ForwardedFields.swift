@@ -27,6 +27,9 @@ struct ForwardedFields {
     /// Whether the received X-Forwarded-For is passed on.
     private(set) var keepsChain = false
 
+    /// Whether anything was said.
+    var isTold: Bool { keepsChain || scheme != nil || !host.isEmpty }
+
     /// The peer is the client: its connection tells all there is.
     static let none = ForwardedFields()
 

@@ -85,8 +85,9 @@ final class UpstreamConnection: EventTarget {
         isBlocked = false
         shard.buffers.supply(&output)
         RequestWriting.write(
-            downstream.head, exchange: downstream.exchange, client: downstream.clientText,
-            scheme: shard.runtime.scheme, authority: server.shared.authority, to: &output)
+            downstream.head, exchange: downstream.exchange, peer: downstream.peerText,
+            scheme: shard.runtime.configuration.publicURL.scheme, authority: server.shared.authority,
+            to: &output)
         if !isEstablished {
             shard.loop.setDeadline(self, milliseconds: pool.target.configuration.connectTimeoutMilliseconds)
             return
