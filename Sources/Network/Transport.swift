@@ -65,6 +65,22 @@ package struct Transport: ~Copyable {
         return result
     }
 
+    /// Sends as many of `bytes` as the connection takes now.
+    ///
+    /// - Returns: how many it has taken. A broken connection takes none, and says so at the next `send(from:)`.
+    package mutating func send(_ bytes: Span<UInt8>) -> Int {
+        if !maySend { return 0 }
+        switch Syscalls.send(descriptor.raw, bytes) {
+        case .bytes(let count):
+            maySend = count >= bytes.count
+            return count
+        case .wouldBlock:
+            maySend = false
+            return 0
+        case .ended, .failed: return 0
+        }
+    }
+
     /// Why connecting failed; nil when the connection stands.
     package var connectionError: SystemError? {
         let code = Syscalls.pendingError(descriptor.raw)

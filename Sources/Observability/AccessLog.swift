@@ -24,6 +24,8 @@ package struct AccessEntry: Sendable {
     package var session: [UInt8] = []
     /// A log word when the gateway itself refused or failed; empty otherwise.
     package var reason = ""
+    /// What an observed route would have refused the request for; empty otherwise.
+    package var observed = ""
 
     package init() {}
 }
@@ -91,6 +93,7 @@ package struct AccessLog: ~Copyable {
         appendMember(",\"user.id\":\"", entry.subject.span)
         appendMember(",\"session.id\":\"", entry.session.span)
         appendMember(",\"gateway.reason\":\"", entry.reason.utf8.span)
+        appendMember(",\"gateway.observed\":\"", entry.observed.utf8.span)
         appendMember(",\"user_agent.original\":\"", userAgent)
         lines.append("}\n")
     }

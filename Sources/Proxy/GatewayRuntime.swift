@@ -70,6 +70,19 @@ package final class GatewayRuntime: Sendable {
     }
 }
 
+extension GatewayRuntime {
+    /// The route of a target that a request came from: a path with its query, on the same host as
+    /// `connection`.
+    func route(ofTarget target: [UInt8], _ connection: DownstreamConnection) -> Route? {
+        let path = Array(target.prefix { $0 != UInt8(ascii: "?") })
+        var normal: [UInt8] = []
+        if PathNormalization.normalise(path.span, into: &normal) == .unchanged { normal = path }
+        return connection.head.block.withBytes { bytes in
+            routes.route(path: normal.span, authority: bytes.extracting(connection.head.authority.offsets))
+        }
+    }
+}
+
 /// The doors to what runs on other queues.
 package struct GatewayServices: Sendable {
     package let accessLog: LogSink?

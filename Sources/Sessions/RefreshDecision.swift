@@ -8,6 +8,9 @@ import Primitives
 enum RefreshDecision: Equatable {
     /// Current, or ahead of a store that has lost commits: make the next generation.
     case rotate(isAhead: Bool)
+    /// Current, and so young that a request beside this one has just made it: hand it out as it is, with a
+    /// new access token.
+    case keep
     /// A lost response or a second tab: hand out the same child again.
     case repeatChild
     /// An older generation, or a retry that came too late: a thief or a victim holds it. The session ends.
@@ -21,9 +24,10 @@ enum RefreshDecision: Equatable {
     ///   - digest: of its secret.
     ///   - childDigest: of its child's secret.
     ///   - raceWindow: how long a retry is believed after the child has been confirmed, in milliseconds.
+    ///   - keepWindow: how young a current token must be to be kept, in milliseconds; nil rotates always.
     static func decide(
         stored: StoredSession?, generation: UInt32, digest: SHA256Digest, childDigest: SHA256Digest,
-        now: WallTime, raceWindow: Int64
+        now: WallTime, raceWindow: Int64, keepWindow: Int64? = nil
     ) -> RefreshDecision {
         guard let stored else { return .refuse(.unknownSession) }
         switch stored.state(at: now) {
@@ -35,7 +39,10 @@ enum RefreshDecision: Equatable {
         let session = stored.session
         if generation > session.generation { return .rotate(isAhead: true) }
         if generation == session.generation {
-            return digest == session.secretDigest ? .rotate(isAhead: false) : .refuse(.unfitting)
+            if digest != session.secretDigest { return .refuse(.unfitting) }
+            let age = now.milliseconds - session.rotated.milliseconds
+            if let keepWindow, (0..<keepWindow).contains(age) { return .keep }
+            return .rotate(isAhead: false)
         }
         if generation == session.generation - 1 {
             if childDigest != session.secretDigest { return .refuse(.unfitting) }

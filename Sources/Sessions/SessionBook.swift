@@ -99,12 +99,14 @@ final class SessionBook {
     private func carryOut(_ order: SessionOrder, now: WallTime) throws(StoreError) -> Result {
         switch order {
         case .begin(let new): return try begin(new, now: now)
-        case .refresh(let candidates, let delivery, let client):
+        case .refresh(let candidates, let delivery, let client, let isBounce):
             let window = delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow
             guard let token = try chosen(candidates, raceWindow: window, now: now) else {
                 return Result(reply: .rejected(.notGenuine))
             }
-            return try refresh(token, raceWindow: window, client, now: now)
+            return try refresh(
+                token, raceWindow: window, keepWindow: isBounce ? Self.bounceKeepWindow : nil, client,
+                now: now)
         case .endByTokens(let candidates, let session, let reason):
             return try endByTokens(candidates, session, reason, now: now)
         case .end(let sid, let reason): return try end(sid, reason, now: now)
@@ -159,7 +161,7 @@ final class SessionBook {
                 digest: token.digest(mint.hasher), childDigest: mint.child(of: token).digest(mint.hasher),
                 now: now, raceWindow: raceWindow)
             switch decision {
-            case .rotate, .repeatChild: return token
+            case .rotate, .keep, .repeatChild: return token
             case .endForReplay, .refuse: continue
             }
         }
@@ -167,7 +169,8 @@ final class SessionBook {
     }
 
     private func refresh(
-        _ token: RefreshToken, raceWindow: Int64, _ client: ClientDescription, now: WallTime
+        _ token: RefreshToken, raceWindow: Int64, keepWindow: Int64?, _ client: ClientDescription,
+        now: WallTime
     ) throws(StoreError) -> Result {
         let child = mint.child(of: token)
         let (digest, childDigest) = (token.digest(mint.hasher), child.digest(mint.hasher))
@@ -177,7 +180,7 @@ final class SessionBook {
             let stored = try store.find(token.sid)
             let decision = RefreshDecision.decide(
                 stored: stored, generation: token.generation, digest: digest, childDigest: childDigest,
-                now: now, raceWindow: raceWindow)
+                now: now, raceWindow: raceWindow, keepWindow: keepWindow)
             guard let stored else { return refuse(.unknownSession, token, client) }
             switch decision {
             case .rotate(let isAhead):
@@ -188,6 +191,10 @@ final class SessionBook {
                     continue
                 }
                 return rotated(stored, rotation, child, isAhead: isAhead)
+            case .keep:
+                try store.confirm(token.sid, generation: token.generation)
+                issue(stored.session, token, stored.subjectEpoch)
+                return Result(reply: .unavailable)
             case .repeatChild:
                 guard try handOutAgain(stored.session, now: now) else { continue }
                 issue(stored.session, child, stored.subjectEpoch)
@@ -323,6 +330,9 @@ final class SessionBook {
     }
 
     private static let claimsMax = 4
+    /// As long as the shortest access token: a browser's parallel requests, each sent here by itself, make
+    /// one generation and not a chain of them, whose stragglers would look like theft. In milliseconds.
+    private static let bounceKeepWindow: Int64 = 10_000
     /// How long "why was I logged out?" has an answer.
     private static let retentionMilliseconds: Int64 = 7 * 86_400_000
     private static let purgeRows = 200

@@ -97,12 +97,14 @@ struct ConfigurationLoaderTests {
         var login = RouteConfiguration(host: nil, path: "/login", isExact: false, destination: .upstream(0))
         login.access = .anonymous
         login.isLogin = true
+        login.rate = RateConfiguration(perHour: 300, burst: 10)
         var account = RouteConfiguration(
             host: nil, path: "/account/", isExact: false, destination: .upstream(0))
         account.isSessionControl = true
         account.access = .optional
         var ping = RouteConfiguration(host: nil, path: "/ping", isExact: true, destination: .upstream(0))
         ping.access = .anonymous
+        ping.destination = .fixed(FixedResponse(status: 200, body: "{}", contentType: "application/json"))
         var files = RouteConfiguration(
             host: "files.example.com", path: "/", isExact: false, destination: .upstream(1))
         files.requestBodyBytes = 2 << 30
@@ -116,9 +118,35 @@ struct ConfigurationLoaderTests {
             IdentityField(fieldName: "X-Auth-Tenant", claim: "tenant"),
         ]
         return [
-            login, account, ping, files,
+            login, account, ping, files, completeOldRoute(),
             RouteConfiguration(host: nil, path: "/", isExact: false, destination: .upstream(0)),
         ]
+    }
+
+    private func completeOldRoute() -> RouteConfiguration {
+        var old = RouteConfiguration(host: nil, path: "/old/", isExact: false, destination: .upstream(0))
+        old.stripsPrefix = true
+        old.setFields = [
+            FieldText(name: "X-Api-Version", value: "1"),
+            FieldText(name: "Authorization", value: "Basic YTpi"),
+        ]
+        old.removedFields = ["Cookie"]
+        old.methods = ["GET", "HEAD"]
+        old.responseTimeoutMilliseconds = 300_000
+        old.idleTimeoutMilliseconds = 60_000
+        old.tunnelTimeoutMilliseconds = 28_800_000
+        old.rate = RateConfiguration(perHour: 18_000, burst: 5, key: .subject)
+        var cors = CORSConfiguration()
+        cors.origins = ["https://app.example.com", "http://localhost:3000"]
+        cors.allowsCredentials = true
+        cors.methods = ["GET", "PUT"]
+        cors.requestFields = ["Authorization"]
+        cors.exposedFields = ["ETag", "X-Total"]
+        cors.maxAgeMilliseconds = 3_600_000
+        old.cors = cors
+        old.loginPage = "/login?from=old"
+        old.isObserved = true
+        return old
     }
 
     @Test("every default in the table is the default of the model")
@@ -157,6 +185,12 @@ struct ConfigurationLoaderTests {
         #expect(explicit.diagnostics.map(\.rendered) == [])
         let plain = try #require(load(minimal("upstream b { \(server) health_check /up; }")).configuration)
         #expect(explicit.configuration == plain)
+
+        let origins = "origins https://a.example;"
+        let explicitCORS = load(minimal(route: "cors { \(origins) \(defaults(.cors)) }"))
+        #expect(explicitCORS.diagnostics.map(\.rendered) == [])
+        #expect(explicitCORS.configuration == load(minimal(route: "cors { \(origins) }")).configuration)
+        #expect(explicitCORS.configuration != nil)
     }
 
     @Test("issuer and public URL default from each other")

@@ -26,6 +26,14 @@ struct DirectiveTableTests {
         #expect(text.split(separator: "\n").allSatisfy { $0.count <= 120 })
     }
 
+    @Test("the sample of the other tests has every available directive")
+    func sampleIsComplete() {
+        let words = Set((completeSample + completeSampleIncluded).split { " \n;{}".contains($0) })
+        for row in DirectiveTable.rows where row.availability == .now {
+            #expect(words.contains(Substring(row.name)), "\(row.name)")
+        }
+    }
+
     @Test("each directive that comes later is called so where it will stand")
     func laterDirectives() {
         for row in DirectiveTable.rows where row.availability == .later {

@@ -112,9 +112,9 @@ let completeSample = """
     """
 
 let completeSampleIncluded = """
-    route /login { upstream api; access anonymous; login; }
+    route /login { upstream api; access anonymous; login; rate 5/m burst=10; }
     route /account/ { upstream api; session_control; access optional; }
-    route = /ping { upstream api; access anonymous; }
+    route = /ping { respond 200 "{}" application/json; access anonymous; }
     route Files.example.com/ {
         upstream files; request_body 2g;
         require scope files:read files:write;
@@ -122,6 +122,22 @@ let completeSampleIncluded = """
         require claim tenant "${TENANT:-acme}";
         identity_header X-Auth-Role claim role;
         identity_header X-Auth-Tenant claim tenant;
+    }
+    route /old/ {
+        upstream api;
+        strip_prefix;
+        set_header X-Api-Version 1;
+        set_header Authorization "Basic YTpi";
+        remove_header Cookie;
+        methods GET HEAD;
+        response_timeout 5m;  idle_timeout 1m;  tunnel_timeout 8h;
+        rate 5/s by=subject;
+        cors {
+            origins https://App.example.com:443 http://localhost:3000;  credentials on;
+            methods GET PUT;  headers Authorization;  expose ETag X-Total;  max_age 1h;
+        }
+        login_page /login?from=old;
+        observe;
     }
     """
 

@@ -98,27 +98,4 @@ struct RouteTests {
         let optional = "route /admin { upstream api; access optional; }"
         #expect(load(minimal(optional + below)).diagnostics == [])
     }
-
-    @Test(
-        "an identity header is a field that neither HTTP nor the gateway sets, in any spelling",
-        arguments: [
-            "Host", "CONNECTION", "authorization", "Cookie", "Content-Length", "Transfer-Encoding",
-            "X-Auth-Subject",
-            "x_auth_session", "X.Auth-Scope",
-        ])
-    func reservedFields(name: String) {
-        let loaded = load(minimal(route: "identity_header \(name) claim role;"))
-        #expect(messages(loaded) == ["'\(name)' is a field that no claim may set"])
-    }
-
-    @Test("an identity header is a token, and given once in a route")
-    func identityFields() {
-        #expect(load(minimal(route: "identity_header X-Auth-Role claim role;")).diagnostics == [])
-        for wrong in ["\"X Role\"", "X:Role", "\"\"", "Rôle"] {
-            #expect(load(minimal(route: "identity_header \(wrong) claim role;")).configuration == nil)
-        }
-        #expect(load(minimal(route: "identity_header X-Role header role;")).configuration == nil)
-        let twice = "identity_header X-Role claim a; identity_header x_role claim b;"
-        #expect(messages(load(minimal(route: twice))) == ["this field is given twice in one route"])
-    }
 }

@@ -43,6 +43,8 @@ package struct Lexer {
     private var startsStatement = true
     /// Words are secret until the statement ends.
     private var isConcealing = false
+    /// The statement is `set_header`, or was meant to be.
+    private var setsField = false
 
     package init(bytes: [UInt8], file: Int, report: DiagnosticReport) {
         self.bytes = bytes
@@ -252,6 +254,7 @@ extension Lexer {
     /// few.
     private mutating func noteSecrets(of word: Word) {
         let written = bytes[word.location.range.offsets]
+        if startsStatement || word.startsLine { setsField = isNear("set_header", written) }
         let isReference = written.starts(with: "env:".utf8) || written.starts(with: "file:".utf8)
         if isConcealing, !isReference || word.isBroken {
             report.conceal(word.location)
@@ -266,11 +269,23 @@ extension Lexer {
     /// like it.
     private func announcesSecret(_ word: Word, _ written: ArraySlice<UInt8>) -> Bool {
         if written.elementsEqual("secret".utf8) || written.elementsEqual("postgresql".utf8) { return true }
+        if setsField, !startsStatement, Self.namesCredential(written) { return true }
         // A name begins its statement; where a semicolon was forgotten it at least begins its line.
         guard startsStatement || word.startsLine, written.count <= 64 else { return false }
         let name = String(decoding: written, as: UTF8.self).lowercased()
         if name.contains("secret") || name.contains("password") { return true }
         return EditDistance.between(name, "secret") <= 2 && !DirectiveTable.names.contains(name)
+    }
+
+    private func isNear(_ name: String, _ written: ArraySlice<UInt8>) -> Bool {
+        written.count <= 64 && EditDistance.between(name, String(decoding: written, as: UTF8.self)) <= 2
+    }
+
+    /// `Authorization`, `X-Api-Key`, `X-Service-Token`: a field whose value lets somebody in.
+    private static func namesCredential(_ written: ArraySlice<UInt8>) -> Bool {
+        let name = String(decoding: written.prefix(128), as: UTF8.self).lowercased()
+        return ["authorization", "key", "token", "secret", "cookie", "credential"].contains(
+            where: name.contains)
     }
 
     /// `host=db password=…` and `http://user:password@host`.

@@ -1,6 +1,6 @@
 // The rows of directives that later releases bring: known by name, refused as not available yet.
 //
-// A row here moves to its block in `DirectiveTable` when its feature arrives. The directives inside of blocks
+// A row here moves to the rows of its block when its feature arrives. The directives inside of blocks
 // that come later stand in no block, because the whole block is refused first.
 
 extension DirectiveTable {
@@ -14,17 +14,7 @@ extension DirectiveTable {
         row(
             "access_check", in: [.refreshToken],
             "Asks an upstream at each refresh whether the subject may come in."),
-        row("rate", in: [.route], "How many requests a client may make in a time."),
         row("tls_ca", in: [.upstream], "The authorities that may vouch for the upstream's certificate."),
-        row("strip_prefix", in: [.route], "Forwards the path without the prefix of the route."),
-        row("set_header", in: [.route], "Adds a header field to the forwarded request."),
-        row("remove_header", in: [.route], "Removes a header field from the forwarded request."),
-        row("methods", in: [.route], "The request methods that the route takes."),
-        row("timeouts", in: [.route], "Timeouts of this route alone."),
-        row("respond", in: [.route], "A fixed answer, without an upstream."),
-        row("observe", in: [.route], "Logs what would be refused, and refuses nothing."),
-        row("login_page", in: [.route], "Where a page navigation without a session is sent."),
-        row("cors", in: [.route], "Answers cross-origin preflights."),
 
         row("certificate", in: [], "The certificate chain of a listener."),
         row("private_key", in: [], "The key of a certificate."),
@@ -35,8 +25,6 @@ extension DirectiveTable {
         row("jwks_file", in: [], "A file with a foreign issuer's keys."),
         row("public_key", in: [], "A foreign issuer's key in a PEM file."),
         row("use_expiry", in: [], "The claim that holds the second expiry of a single token."),
-        row("origins", in: [], "The origins that scripts may call from."),
-        row("credentials", in: [], "Whether cross-origin calls may carry cookies."),
     ]
 
     private static func row(_ name: String, in blocks: [Block], _ summary: String) -> Directive {

@@ -48,6 +48,26 @@ package enum RoutePath {
         return try normalPath(text)
     }
 
+    /// A path of this site, maybe with a query, to send a browser to.
+    package static func localTarget(_ text: String) throws(ValueProblem) -> String {
+        // `//host` and, to browsers, `/\host` lead to another site; the rules for paths refuse both.
+        guard text.hasPrefix("/"), !text.contains("#") else {
+            throw ValueProblem(
+                reason: "is not a path of this site", help: "it begins with one '/', such as /login.html")
+        }
+        let path = text.prefix { $0 != "?" }
+        _ = try normalPath(String(path))
+        guard
+            text.dropFirst(path.count).utf8.allSatisfy({ ASCII.path.contains($0) || $0 == 0x3F || $0 == 0x25 }
+            )
+        else {
+            throw ValueProblem(
+                reason: "has a character that no query should have", help: "percent-encode it: a space is %20"
+            )
+        }
+        return text
+    }
+
     /// Whether `path` is `prefix` or lies below it, on whole segments. A trailing slash of either does not
     /// matter.
     package static func lies(_ path: String, under prefix: String) -> Bool {

@@ -2,7 +2,7 @@
 
 extension Validator {
     /// `N/s|N/m|N/h [burst=N]`, and `[by=address|subject]` where the form of the directive has it.
-    func rate(_ entry: Entry) -> RateConfiguration? {
+    func rate(_ entry: Entry, isAnonymous: Bool = false) -> RateConfiguration? {
         let perHour = value(of: entry, decode: Self.requestsPerHour)
         let knowsSubjects = entry.directive.argumentCount.upperBound > 2
         let options = options(of: entry, after: 1, names: knowsSubjects ? ["burst", "by"] : ["burst"])
@@ -11,6 +11,12 @@ extension Validator {
         }
         let key = value(of: options["by"]) { text throws(ValueProblem) in
             try ValueDecoding.choice(text, of: ["address", "subject"])
+        }
+        if isAnonymous, key == "subject", let option = options["by"] {
+            let problem = ValueProblem(
+                reason: "does not fit an anonymous route: nobody's token is looked at",
+                help: "by=address, or 'access optional'")
+            reportProblem(problem, with: option.argument)
         }
         guard let perHour else { return nil }
         // A bucket that a second fills: no client that keeps to the rate is refused for its timing.

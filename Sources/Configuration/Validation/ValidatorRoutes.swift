@@ -7,6 +7,7 @@ extension Validator {
     private struct PlacedRoute {
         var route: RouteConfiguration
         var location: SourceLocation
+        var block: CheckedBlock
     }
 
     func routes(of main: CheckedBlock, upstreams: Upstreams, refreshPath: String) -> [RouteConfiguration] {
@@ -16,14 +17,18 @@ extension Validator {
             let target = target(of: entry)
             var route = RouteConfiguration(
                 host: target?.host, path: target?.path ?? "", isExact: entry.arguments.count == 2,
-                destination: .upstream(upstream(of: block, opening: entry, upstreams) ?? 0))
+                destination: destination(of: block, opening: entry, upstreams))
             readAccess(of: block, into: &route)
             readRequirements(of: block, into: &route)
-            readIdentityFields(of: block, into: &route)
-            route.requestBodyBytes = size("request_body", of: block)
+            readFields(of: block, into: &route)
+            readForwarding(of: block, into: &route)
+            route.methods = methods(block.entry("methods"))
+            route.rate = block.entry("rate").flatMap { rate($0, isAnonymous: route.access == .anonymous) }
+            route.cors = cors(block.entry("cors"))
+            readManners(of: block, refreshPath: refreshPath, into: &route)
             guard target != nil else { continue }
             checkPlace(of: route, entry, among: placed, refreshPath: refreshPath)
-            placed.append(PlacedRoute(route: route, location: entry.location))
+            placed.append(PlacedRoute(route: route, location: entry.location, block: block))
         }
         if !report.isIncomplete { checkWhole(main, placed) }
         return placed.map(\.route)
@@ -41,16 +46,27 @@ extension Validator {
         return value(of: entry, 1, decode: RoutePath.target)
     }
 
-    private func upstream(of block: CheckedBlock, opening: Entry, _ upstreams: Upstreams) -> Int? {
-        guard let entry = block.entry("upstream") else {
-            // `respond` answers by itself one day; today it is an error of its own.
-            if !block.attempted("upstream"), !block.attempted("respond"), !report.isIncomplete {
+    /// Whatever it says where it is faulty, that is reported.
+    private func destination(
+        of block: CheckedBlock, opening: Entry, _ upstreams: Upstreams
+    ) -> RouteConfiguration.Destination {
+        if let respond = block.entry("respond") {
+            if let upstream = block.entry("upstream") {
                 report.error(
-                    "this route has no 'upstream'", at: opening.location,
-                    help: "add: upstream \(upstreams.configurations.first?.name ?? "api");")
+                    "this route has both 'upstream' and 'respond'", at: upstream.location,
+                    help: "keep one of them: it is forwarded, or the gateway answers")
             }
-            return nil
+            return .fixed(fixedResponse(respond) ?? FixedResponse(status: 200))
         }
+        if !block.attempted("upstream"), !block.attempted("respond"), !report.isIncomplete {
+            report.error(
+                "this route has neither 'upstream' nor 'respond'", at: opening.location,
+                help: "add: upstream \(upstreams.configurations.first?.name ?? "api");")
+        }
+        return .upstream(block.entry("upstream").flatMap { upstream($0, upstreams) } ?? 0)
+    }
+
+    private func upstream(_ entry: Entry, _ upstreams: Upstreams) -> Int? {
         let name = entry.arguments[0].text
         if let index = upstreams.indices[name] { return index }
         if !upstreams.names.contains(name), !report.isIncomplete {
@@ -71,6 +87,12 @@ extension Validator {
         let access = checkChoice(block.entry("access"))
         if let access = access.flatMap(RouteConfiguration.Access.init(rawValue:)) { route.access = access }
         route.isSessionControl = block.entry("session_control") != nil
+        for name in ["login", "session_control"] where block.entry("respond") != nil {
+            guard let entry = block.entry(name) else { continue }
+            report.error(
+                "'\(name)' needs an upstream: it is about what that answers", at: entry.location,
+                help: "remove it, or 'respond'")
+        }
         guard let login = block.entry("login") else { return }
         route.isLogin = true
         // A faulty `access` is an error already, and what was meant by it is unknown.
@@ -111,54 +133,8 @@ extension Validator {
         }
     }
 
-    private func claimName(_ entry: Entry, _ index: Int) -> String? {
+    func claimName(_ entry: Entry, _ index: Int) -> String? {
         plainText(entry, index, what: "the name of a claim", example: "'role'")
-    }
-}
-
-// MARK: - Identity headers
-
-extension Validator {
-    /// Set by the gateway or by HTTP itself: a claim must not decide them.
-    private static let reservedFields: Set<String> = [
-        "host", "connection", "authorization", "cookie", "content-length", "transfer-encoding",
-        "x-auth-subject", "x-auth-session", "x-auth-scope",
-    ]
-
-    private func readIdentityFields(of block: CheckedBlock, into route: inout RouteConfiguration) {
-        var seen: Set<String> = []
-        for entry in block.entries("identity_header") {
-            let field = value(of: entry) { text throws(ValueProblem) in try Self.identityField(text) }
-            let word: Void? = value(of: entry, 1) { text throws(ValueProblem) in
-                _ = try ValueDecoding.choice(text, of: ["claim"])
-            }
-            let claim = claimName(entry, 2)
-            guard let field, word != nil, let claim else { continue }
-            if !seen.insert(Self.folded(field)).inserted {
-                report.error(
-                    "this field is given twice in one route", at: entry.arguments[0].location,
-                    help: "case, '-' and '_' make no difference to an upstream")
-                continue
-            }
-            route.identityFields.append(IdentityField(fieldName: field, claim: claim))
-        }
-    }
-
-    private static func identityField(_ text: String) throws(ValueProblem) -> String {
-        guard (1...128).contains(text.utf8.count), text.utf8.allSatisfy({ ASCII.token.contains($0) }) else {
-            throw ValueProblem(reason: "is not a header field name", help: "such as X-Auth-Role")
-        }
-        if reservedFields.contains(folded(text)) {
-            throw ValueProblem(
-                reason: "is a field that no claim may set", help: "choose another name, such as X-Auth-Role")
-        }
-        return text
-    }
-
-    /// The name as a careless upstream sees it: CGI makes `_` of every other character, and case is nothing.
-    private static func folded(_ name: String) -> String {
-        String(
-            decoding: name.utf8.map { ASCII.isAlphanumeric($0) ? ASCII.lowercased($0) : 0x2D }, as: UTF8.self)
     }
 }
 
@@ -194,6 +170,9 @@ extension Validator {
         for placed in routes where placed.route.access == .anonymous {
             warnIfUnprotected(placed, among: routes)
         }
+        for placed in routes where placed.route.access != .anonymous {
+            warnIfLoginPageIsProtected(placed, among: routes)
+        }
         let isAttempted = main.attempts.count { $0.name == "route" } > routes.count
         let hasCatchAll = routes.contains {
             $0.route.host == nil && $0.route.path == "/" && !$0.route.isExact
@@ -221,5 +200,23 @@ extension Validator {
         report.warning(
             "this anonymous route lies under a protected one", at: placed.location,
             help: "the protected one is at \(report.place(nearest.location))")
+    }
+
+    /// Who is sent to a page that needs a token is sent there again.
+    private func warnIfLoginPageIsProtected(_ placed: PlacedRoute, among routes: [PlacedRoute]) {
+        guard let page = placed.route.loginPage, let entry = placed.block.entry("login_page") else { return }
+        let path = String(page.prefix { $0 != "?" })
+        let matching = routes.map(\.route).filter { route in
+            (route.host == nil || route.host == placed.route.host)
+                && (route.isExact ? route.path == path : RoutePath.lies(path, under: route.path))
+        }
+        let nearest = matching.max {
+            ($0.host == nil ? 0 : 1, $0.isExact ? 1 : 0, $0.path.utf8.count)
+                < ($1.host == nil ? 0 : 1, $1.isExact ? 1 : 0, $1.path.utf8.count)
+        }
+        guard let nearest, nearest.access == .required, !nearest.isObserved else { return }
+        report.warning(
+            "the login page needs an access token itself", at: entry.location,
+            help: "add: route = \(path) { access anonymous; … }")
     }
 }

@@ -13,6 +13,7 @@ package enum FieldName: UInt8, CaseIterable, Sendable {
     case host, connection, contentLength, transferEncoding, upgrade, expect, te, trailer, keepAlive
     case proxyConnection, proxyAuthenticate, proxyAuthorization, proxy
     case authorization, cookie, setCookie, origin, secFetchSite, secFetchMode, secFetchDest
+    case secPurpose, purpose
     case contentType, contentEncoding, cacheControl, date, via, userAgent, referer, accept, location
     case forwarded, xForwardedFor, xForwardedProto, xForwardedHost, xForwardedPort, xForwardedPrefix
     case xForwardedServer, xRealIP, xRequestID
@@ -43,6 +44,8 @@ package enum FieldName: UInt8, CaseIterable, Sendable {
         case .secFetchSite: "sec-fetch-site"
         case .secFetchMode: "sec-fetch-mode"
         case .secFetchDest: "sec-fetch-dest"
+        case .secPurpose: "sec-purpose"
+        case .purpose: "purpose"
         case .contentType: "content-type"
         case .contentEncoding: "content-encoding"
         case .cacheControl: "cache-control"

@@ -33,6 +33,8 @@ final class DownstreamConnection: EventTarget {
     private var isPumping = false
     private var mustPump = false
     private var lingered = 0
+    /// The last read took all the room there was.
+    private var isBulk = false
     /// Requests begun since the last event: a client that pipelines without end must let others have their
     /// turn.
     private var requestsInTurn = 0
@@ -96,9 +98,15 @@ final class DownstreamConnection: EventTarget {
     func receive() -> Bool {
         if !transport.mayReceive || hasEnded { return false }
         shard.buffers.supply(&input)
+        if exchange.phase == .relaying || exchange.phase == .tunnelling, isBulk, input.isEmpty {
+            input.reserve(UpstreamConnection.bulkBytes)
+        }
         if input.freeCount == 0 { return false }
+        let room = input.fillCount
         switch transport.receive(into: &input) {
-        case .bytes: return true
+        case .bytes(let count):
+            isBulk = count == room
+            return true
         case .wouldBlock: return false
         case .ended:
             hasEnded = true
@@ -268,6 +276,8 @@ final class DownstreamConnection: EventTarget {
             return
         }
         exchange.phase = .idle
+        shard.buffers.reclaim(&input)
+        shard.buffers.reclaim(&output)
         exchange.token = nil
         // It may have held a refresh token.
         if !exchange.collected.isEmpty { exchange.collected = [] }
@@ -311,6 +321,7 @@ final class DownstreamConnection: EventTarget {
         entry.responseBytes = exchange.responseBytes
         entry.durationMicroseconds = Clock.microseconds - exchange.startedMicroseconds
         entry.reason = exchange.reason
+        entry.observed = exchange.observed
         if let route = exchange.route {
             entry.route = route.label
         }

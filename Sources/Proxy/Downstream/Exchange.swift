@@ -32,6 +32,8 @@ enum ExchangePhase: UInt8 {
 enum AwaitedReply {
     case none
     case refresh(Delivery)
+    /// A browser waits to be sent back to where it came from.
+    case bounce
     case logout(clearsCookies: Bool)
     case revocation
     /// A login's answer is held back until its session is on disk.
@@ -65,6 +67,10 @@ final class Exchange {
     var requestBytesMax: UInt64 = 0
     /// The body of a request to an endpoint.
     var collected: [UInt8] = []
+    /// The body is read and dropped.
+    var isDiscarding = false
+    /// The answer that waits for the end of a dropped body.
+    var pending: LocalResponse?
     /// The framing in which the response goes to the client.
     var responseFraming = BodyFraming.none
     /// Whether an answer has been begun.
@@ -99,6 +105,8 @@ final class Exchange {
     var responseBytes: UInt64 = 0
     /// A log word when the gateway itself refused or failed; empty otherwise.
     var reason = ""
+    /// What an observed route would have refused the request for.
+    var observed = ""
     /// Whose session was begun or refreshed.
     var loggedSession: (subject: [UInt8], sid: [UInt8])?
 
@@ -121,6 +129,8 @@ final class Exchange {
         requestIsComplete = true
         requestBytes = 0
         if !collected.isEmpty { collected.removeAll() }
+        isDiscarding = false
+        pending = nil
         responseFraming = .none
         hasResponse = false
         hasSent = false
@@ -138,6 +148,7 @@ final class Exchange {
         status = 0
         responseBytes = 0
         reason = ""
+        observed = ""
         loggedSession = nil
     }
 }

@@ -39,6 +39,13 @@ struct LocalResponse {
         return response
     }
 
+    /// An answer that sends the client elsewhere; never to be remembered.
+    static func redirect(_ status: Int, to location: String) -> LocalResponse {
+        var response = LocalResponse(status: status)
+        response.fields = [("Location", location), ("Cache-Control", "no-store")]
+        return response
+    }
+
     /// `respond` of a route.
     static func fixed(_ response: FixedResponse) -> LocalResponse {
         LocalResponse(

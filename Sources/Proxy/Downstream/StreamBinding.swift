@@ -22,7 +22,8 @@ struct StreamBinding {
 }
 
 extension DownstreamConnection {
-    /// Ties the exchange to the token that it was let in with; one of an anonymous visitor is tied to nothing.
+    /// Ties the exchange to the token that it was let in with; one of an anonymous visitor is tied to
+    /// nothing.
     func bindStream() {
         guard let token = exchange.token else { return }
         let left = max(0, token.expiresAt - shard.wallTime.seconds) * 1000 + graceMilliseconds

@@ -28,6 +28,7 @@ enum Endpoint {
         }
         let refreshPath = String(decoding: connection.shard.runtime.refreshPath, as: UTF8.self)
         switch path.dropFirst(refreshPath.count) {
+        case "" where Bounce.isArrival(connection): Bounce.refresh(connection)
         case "", "/": RefreshEndpoint.refresh(connection)
         case "/logout": RefreshEndpoint.logout(connection)
         case "/revoke": RefreshEndpoint.revoke(connection)
@@ -38,11 +39,7 @@ enum Endpoint {
     /// Answers 405 unless the request has one of these methods (RFC 9110 §15.5.6: Allow is required).
     static func allows(_ methods: [Method], _ text: String, _ connection: DownstreamConnection) -> Bool {
         if methods.contains(connection.head.method) { return true }
-        let error = ProxyError.methodNotAllowed
-        var response = LocalResponse.failure(error)
-        response.fields.append(("Allow", text))
-        connection.exchange.reason = error.word
-        connection.respond(response)
+        connection.respondMethodNotAllowed(text)
         return false
     }
 

@@ -39,7 +39,9 @@ enum RefreshEndpoint {
     ) {
         connection.awaitReply(
             .refresh(delivery),
-            .refresh(candidates: candidates, delivery: delivery, client: connection.clientDescription("")))
+            .refresh(
+                candidates: candidates, delivery: delivery, client: connection.clientDescription(""),
+                isBounce: false))
     }
 
     /// Ends the session. Cookies are cleared where they, or nothing, were presented, and by a page of ours: a
@@ -101,8 +103,10 @@ enum RefreshEndpoint {
         switch reply {
         case .issued(let issued):
             connection.exchange.loggedSession = (Array(issued.subject.utf8), Array(issued.sid.text.utf8))
+            let stale = delivery == .cookie ? tokens.expiringDuplicates(in: connection.head) : []
             connection.respond(
-                delivery == .cookie ? tokens.cookieResponse(issued) : tokens.bodyResponse(issued))
+                delivery == .cookie
+                    ? tokens.cookieResponse(issued, stale: stale) : tokens.bodyResponse(issued))
         case .rejected(let rejection):
             let error = OAuthError.invalidGrant(rejection, inCookieMode: delivery == .cookie)
             let clears = delivery == .cookie && rejection.isSessionOver
@@ -155,7 +159,7 @@ enum RefreshEndpoint {
     // MARK: - What the request carries
 
     /// Every refresh cookie: one of another path or domain may stand beside ours, and each is a candidate.
-    private static func cookieTokens(_ connection: DownstreamConnection) -> [[UInt8]] {
+    static func cookieTokens(_ connection: DownstreamConnection) -> [[UInt8]] {
         let name = connection.shard.runtime.cookieNames.refresh
         if connection.head.block.first(.cookie) == nil { return [] }
         return connection.head.block.withBytes { bytes in

@@ -29,6 +29,7 @@ extension DownstreamConnection {
         switch awaited {
         case .none: return
         case .refresh(let delivery): RefreshEndpoint.answerRefresh(self, reply, delivery)
+        case .bounce: Bounce.answer(self, reply)
         case .logout(let clearsCookies):
             RefreshEndpoint.answerLogout(self, reply, clearsCookies: clearsCookies)
         case .revocation: RefreshEndpoint.answerRevocation(self, reply)

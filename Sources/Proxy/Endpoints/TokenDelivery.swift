@@ -47,7 +47,9 @@ struct TokenDelivery {
     }
 
     /// The tokens in cookies; the body says only how long they last.
-    func cookieResponse(_ tokens: IssuedTokens) -> LocalResponse {
+    ///
+    /// - Parameter stale: values that expire cookies which stand beside ours.
+    func cookieResponse(_ tokens: IssuedTokens, stale: [String]) -> LocalResponse {
         var body = JSONWriter()
         body.beginObject()
         body.string("token_type", "Bearer")
@@ -56,7 +58,7 @@ struct TokenDelivery {
         body.endObject()
         var response = LocalResponse.json(200, body.bytes)
         response.fields += Self.noStore
-        for cookie in cookies(tokens) { response.fields.append(("Set-Cookie", cookie)) }
+        for cookie in stale + cookies(tokens) { response.fields.append(("Set-Cookie", cookie)) }
         return response
     }
 
@@ -75,6 +77,38 @@ struct TokenDelivery {
             cookie(names.access, "", path: "/", seconds: 0),
             cookie(names.refresh, "", path: refreshPath, seconds: 0),
         ]
+    }
+
+    /// Marks a browser that is sent back: shorter-lived than any access token, so that it can only be seen
+    /// beside an expired one when something is wrong.
+    var returnMark: String { cookie(names.returned, "1", path: "/", seconds: 5) }
+
+    /// Values that expire whatever stands beside our cookies under the same names. Which path and domain such
+    /// a cookie was set for, no request tells: so every one that this request could have been sent it for.
+    /// They go before ours, since a browser may take one of them for the same cookie.
+    func expiringDuplicates(in head: borrowing RequestHead) -> [String] {
+        var values: [String] = []
+        for (name, ownPath) in [(names.access, "/"), (names.refresh, refreshPath)] {
+            let count = head.block.withBytes { CookieFields.values(of: name, in: head.block, $0).count }
+            if count < 2 { continue }
+            for path in ["/", refreshPath, refreshPath + "/"] {
+                if path != ownPath { values.append(cookie(name, "", path: path, seconds: 0)) }
+                for domain in domains(of: head) {
+                    values.append(cookie(name, "", path: path, seconds: 0) + "; Domain=\(domain)")
+                }
+            }
+        }
+        return values
+    }
+
+    /// The host of a request and the names above it, as far as a cookie's domain may reach (RFC 6265 §5.3);
+    /// none for an address.
+    private func domains(of head: borrowing RequestHead) -> [String] {
+        let authority = head.block.withBytes { String(lossy: $0.extracting(head.authority.offsets)) }
+        let host = authority.prefix { $0 != ":" }.lowercased()
+        guard !authority.hasPrefix("["), host.contains(where: { $0.isLetter }) else { return [] }
+        let labels = host.split(separator: ".")
+        return (0..<max(0, labels.count - 1)).prefix(4).map { labels[$0...].joined(separator: ".") }
     }
 
     private func cookie(_ name: [UInt8], _ value: String, path: String, seconds: Int64) -> String {

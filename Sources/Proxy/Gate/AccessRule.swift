@@ -10,7 +10,8 @@ import Primitives
 enum Admission {
     /// Forward it, with the identity that was verified, if any.
     case admitted(VerifiedToken?, bearerIsOurs: Bool)
-    case refused(GateRefusal)
+    /// With the token where it is a good one that does not suffice here.
+    case refused(GateRefusal, VerifiedToken?)
 }
 
 /// Why a request is not let in.
@@ -89,14 +90,15 @@ enum AccessRule {
         if access == .anonymous {
             // An anonymous route forwards no identity, whatever the request carries; and no token of ours
             // either.
-            if credentials == .misplacedRefreshToken { return .refused(.misplacedRefreshToken) }
+            if credentials == .misplacedRefreshToken { return .refused(.misplacedRefreshToken, nil) }
             return .admitted(nil, bearerIsOurs: isOurs(credentials, head, runtime))
         }
         let verdict: TokenVerdict
         switch credentials {
-        case .none: return access == .required ? .refused(.noCredential) : .admitted(nil, bearerIsOurs: false)
-        case .ambiguous: return .refused(.ambiguousCredential)
-        case .misplacedRefreshToken: return .refused(.misplacedRefreshToken)
+        case .none:
+            return access == .required ? .refused(.noCredential, nil) : .admitted(nil, bearerIsOurs: false)
+        case .ambiguous: return .refused(.ambiguousCredential, nil)
+        case .misplacedRefreshToken: return .refused(.misplacedRefreshToken, nil)
         case .bearer(let range):
             verdict = head.block.withBytes {
                 gatekeeper.check($0.extracting(range.offsets), memo: &memo, now: now)
@@ -106,15 +108,15 @@ enum AccessRule {
         }
         // "optional" means no credential, never a bad one (CVE-2021-21378).
         guard case .accepted(let token) = verdict else {
-            if case .refused(let rejection) = verdict { return .refused(.token(rejection)) }
-            return .refused(.noCredential)
+            if case .refused(let rejection) = verdict { return .refused(.token(rejection), nil) }
+            return .refused(.noCredential, nil)
         }
         // A WebSocket handshake is a GET, and no same-origin policy stands in a foreign page's way: it counts
         // as unsafe.
         if case .cookies = credentials, !head.method.isSafe || head.asksForWebSocket,
             !SameOrigin.isShown(by: head, runtime.publicOrigin)
         {
-            return .refused(.crossOrigin)
+            return .refused(.crossOrigin, token)
         }
         if case .bearer = credentials { return judge(token, route.configuration, bearerIsOurs: true) }
         return judge(token, route.configuration, bearerIsOurs: false)
@@ -133,6 +135,11 @@ enum AccessRule {
         }
     }
 
+    /// Whether a request carries a bearer token that looks like one of ours.
+    static func carriesOurs(_ head: borrowing RequestHead, _ runtime: GatewayRuntime) -> Bool {
+        isOurs(Credentials.find(in: head, cookieNames: runtime.cookieNames), head, runtime)
+    }
+
     /// Several cookies of our name: one may be a stale one of another path or domain, so each is tried.
     private static func firstAccepted(
         _ head: borrowing RequestHead, _ ranges: [ByteRange], _ gatekeeper: Gatekeeper,
@@ -142,8 +149,11 @@ enum AccessRule {
         head.block.withBytes { bytes in
             var verdict = TokenVerdict.refused(.malformed)
             for range in ranges.prefix(cookiesMax) {
-                verdict = gatekeeper.check(bytes.extracting(range.offsets), memo: &memo, now: now)
-                if case .accepted = verdict { break }
+                let next = gatekeeper.check(bytes.extracting(range.offsets), memo: &memo, now: now)
+                if case .accepted = next { return next }
+                // One that has expired says more than a stranger's beside it: it can be refreshed.
+                if case .refused(.expired) = verdict { continue }
+                verdict = next
             }
             return verdict
         }
@@ -153,11 +163,11 @@ enum AccessRule {
         _ token: VerifiedToken, _ route: RouteConfiguration, bearerIsOurs: Bool
     ) -> Admission {
         if !route.requiredScopes.allSatisfy(token.scopes.contains) {
-            return .refused(.missingScope(route.requiredScopes))
+            return .refused(.missingScope(route.requiredScopes), token)
         }
         for requirement in route.requiredClaims {
             guard let claim = token.claim(requirement.name), holds(claim, requirement.values) else {
-                return .refused(.missingClaim)
+                return .refused(.missingClaim, token)
             }
         }
         return .admitted(token, bearerIsOurs: bearerIsOurs)

@@ -50,12 +50,20 @@ enum Credentials: Equatable {
 struct CookieNames: Sendable {
     let access: [UInt8]
     let refresh: [UInt8]
+    /// Says that the browser has just come back from the refresh endpoint.
+    let returned: [UInt8]
     let isSecure: Bool
+
+    /// Whether a cookie of this name is ours.
+    func contains(_ name: Span<UInt8>) -> Bool {
+        name.equals(access.span) || name.equals(refresh.span) || name.equals(returned.span)
+    }
 
     init(isSecure: Bool) {
         self.isSecure = isSecure
         access = Array((isSecure ? "__Host-access" : "access").utf8)
         refresh = Array((isSecure ? "__Secure-refresh" : "refresh").utf8)
+        returned = Array((isSecure ? "__Host-refreshed" : "refreshed").utf8)
     }
 }
 
@@ -81,8 +89,7 @@ enum CookieFields {
         var kept: [UInt8] = []
         var hasOurs = false
         forEachPair(bytes, value) { name, _, pair in
-            let name = bytes.extracting(name.offsets)
-            if name.equals(names.access.span) || name.equals(names.refresh.span) {
+            if names.contains(bytes.extracting(name.offsets)) {
                 hasOurs = true
                 return
             }

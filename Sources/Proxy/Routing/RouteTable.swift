@@ -21,6 +21,20 @@ final class Route: Sendable {
     /// The configured identity headers: the field line up to the value, and the claim.
     let identityFields: [(opening: [UInt8], claim: String)]
     let requestBodyBytesMax: UInt64
+    /// How many bytes of the path are not forwarded (`strip_prefix`).
+    let strippedBytes: Int
+    /// The route's prefix, told to the upstream that does not see it in the path; empty where it does.
+    let forwardedPrefix: [UInt8]
+    /// Whole lines of `set_header`.
+    let setLines: [UInt8]
+    /// Folded names of `set_header` and `remove_header`: nothing that the client sends under them passes.
+    let removedNames: [[UInt8]]
+    /// `set_header Host`: the client's goes no further.
+    let setsHost: Bool
+    /// The methods of the route, HEAD beside GET; empty for all of them.
+    private let methods: [[UInt8]]
+    /// The value of Allow.
+    let allowText: String
 
     init(_ configuration: RouteConfiguration, limits: LimitsConfiguration) {
         self.configuration = configuration
@@ -32,6 +46,23 @@ final class Route: Sendable {
         self.host = configuration.host.map { Array($0.utf8) }
         identityFields = configuration.identityFields.map { (Array("\($0.fieldName): ".utf8), $0.claim) }
         requestBodyBytesMax = configuration.requestBodyBytes ?? limits.requestBodyBytes
+        strippedBytes = configuration.stripsPrefix ? prefix.count : 0
+        forwardedPrefix = configuration.stripsPrefix ? prefix : []
+        setLines = configuration.setFields.flatMap { Array("\($0.name): \($0.value)\r\n".utf8) }
+        let names = configuration.setFields.map(\.name) + configuration.removedFields
+        removedNames = names.map(FieldFolding.folded)
+        setsHost = configuration.setFields.contains { FieldFolding.folded($0.name) == Array("host".utf8) }
+        var methods = configuration.methods
+        if methods.contains("GET"), !methods.contains("HEAD") { methods.append("HEAD") }
+        self.methods = methods.map { Array($0.utf8) }
+        allowText = methods.joined(separator: ", ")
+    }
+
+    /// Whether the route takes a method.
+    func takes(_ method: Span<UInt8>) -> Bool {
+        if methods.isEmpty { return true }
+        for known in methods where method.equals(known.span) { return true }
+        return false
     }
 
     fileprivate func matches(_ path: Span<UInt8>) -> Bool {

@@ -191,7 +191,7 @@ enum SetCookieFields {
                 let name = bytes.extracting(start..<end)
                 // A cookie without a name comes back from browsers as its bare value: `=access=x` as
                 // `access=x`.
-                return name.isEmpty || name.equals(names.access.span) || name.equals(names.refresh.span)
+                return name.isEmpty || names.contains(name)
             }
             if isOurs { block.remove(at: index) }
         }

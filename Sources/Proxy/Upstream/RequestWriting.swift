@@ -11,6 +11,7 @@ enum RequestWriting {
     static func prepare(_ block: inout HeaderBlock, exchange: Exchange, runtime: GatewayRuntime) {
         Persistence.removeHopByHop(&block)
         IdentityFields.strip(&block, runtime: runtime)
+        for name in exchange.route?.removedNames ?? [] { block.removeFolded(name) }
         exchange.keptCookies = IdentityFields.stripCredentials(
             &block, bearerIsOurs: exchange.bearerIsOurs, names: runtime.cookieNames)
     }
@@ -23,11 +24,7 @@ enum RequestWriting {
         head.block.withBytes { bytes in
             output.append(bytes, head.methodRange)
             output.append(" ")
-            if exchange.usesNormalPath {
-                output.append(exchange.normalPath)
-            } else {
-                output.append(bytes, head.path)
-            }
+            writePath(bytes, head.path, exchange, to: &output)
             output.append(bytes, head.query)
             output.append(" HTTP/1.1\r\n")
         }
@@ -37,32 +34,54 @@ enum RequestWriting {
             output.append(cookie)
             output.append("\r\n")
         }
-        if let token = exchange.token, let route = exchange.route {
-            IdentityFields.write(token, route: route, to: &output)
+        if let route = exchange.route {
+            if let token = exchange.token { IdentityFields.write(token, route: route, to: &output) }
+            output.append(route.setLines)
         }
-        writeForwarded(head, client, scheme, authority, to: &output)
+        writeForwarded(head, client, scheme, to: &output)
+        if exchange.route?.setsHost != true { writeHost(head, authority, to: &output) }
         if head.asksForWebSocket { output.append("Connection: Upgrade\r\nUpgrade: websocket\r\n") }
         output.append(head.framing == .chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n")
     }
 
+    /// The path that was matched, without the prefix of a route that strips it.
+    private static func writePath(
+        _ bytes: Span<UInt8>, _ path: ByteRange, _ exchange: Exchange, to output: inout ByteBuffer
+    ) {
+        let stripped = exchange.route?.strippedBytes ?? 0
+        let count = exchange.usesNormalPath ? exchange.normalPath.count : path.count
+        if stripped == count {
+            output.append("/")
+        } else if exchange.usesNormalPath {
+            let path = exchange.normalPath
+            output.append(path.span, ByteRange(stripped, count))
+        } else {
+            output.append(bytes, ByteRange(path.start + stripped, path.end))
+        }
+    }
+
+    /// RFC 9112 §3.2: every HTTP/1.1 request has a Host; one of HTTP/1.0 may have none.
+    private static func writeHost(
+        _ head: borrowing RequestHead, _ authority: [UInt8], to output: inout ByteBuffer
+    ) {
+        if head.block.first(.host) != nil { return }
+        output.append("Host: ")
+        if head.authority.isEmpty {
+            output.append(authority)
+        } else {
+            head.block.withBytes { bytes in output.append(bytes, head.authority) }
+        }
+        output.append("\r\n")
+    }
+
     /// Who asked, and how: what the upstream can no longer see from its own connection.
     private static func writeForwarded(
-        _ head: borrowing RequestHead, _ client: [UInt8], _ scheme: [UInt8], _ authority: [UInt8],
-        to output: inout ByteBuffer
+        _ head: borrowing RequestHead, _ client: [UInt8], _ scheme: [UInt8], to output: inout ByteBuffer
     ) {
         output.append("X-Forwarded-For: ")
         output.append(client)
         output.append("\r\nX-Forwarded-Proto: ")
         output.append(scheme)
-        if head.block.first(.host) == nil {
-            // RFC 9112 §3.2: every HTTP/1.1 request has a Host.
-            output.append("\r\nHost: ")
-            if head.authority.isEmpty {
-                output.append(authority)
-            } else {
-                head.block.withBytes { bytes in output.append(bytes, head.authority) }
-            }
-        }
         output.append("\r\n")
         if head.authority.isEmpty { return }
         output.append("X-Forwarded-Host: ")

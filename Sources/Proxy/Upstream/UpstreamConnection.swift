@@ -50,8 +50,12 @@ final class UpstreamConnection: EventTarget {
     var isTrial = false
     private var responseTimeoutMilliseconds: Int64 = 0
     private var idleTimeoutMilliseconds: Int64 = 0
+    /// The last read took all the room there was.
+    private var isBulk = false
     /// The response waits because the client reads slowly.
     var isBlocked = false
+    /// Nothing was asked of it for a moment: only what it needs to wait is left of it.
+    private var hasRested = false
     /// `receive` is at work: whoever unblocks the response leaves the rest to it.
     private var isReceiving = false
 
@@ -78,6 +82,7 @@ final class UpstreamConnection: EventTarget {
         idleTimeoutMilliseconds =
             route?.idleTimeoutMilliseconds ?? pool.target.configuration.idleTimeoutMilliseconds
         phase = .awaitingHead
+        hasRested = false
         hasReceived = false
         interimCount = 0
         isBlocked = false
@@ -99,7 +104,13 @@ final class UpstreamConnection: EventTarget {
 
     /// Adds a piece of the request's body.
     func appendContent(_ content: Span<UInt8>, framing: BodyFraming) {
-        BodyWriter.append(content, framing: framing, to: &output)
+        var sent = 0
+        if content.count >= DownstreamConnection.directBytesMin, output.isEmpty, framing != .chunked,
+            isEstablished
+        {
+            sent = transport.send(content)
+        }
+        BodyWriter.append(content.extracting(sent..<content.count), framing: framing, to: &output)
     }
 
     /// The request's body is complete.
@@ -140,9 +151,8 @@ final class UpstreamConnection: EventTarget {
 
     override func deadlinePassed() {
         switch phase {
-        case .idle where (input.hasBlock || output.hasBlock) && restsWhileIdle:
-            shard.buffers.reclaim(&input)
-            shard.buffers.reclaim(&output)
+        case .idle where !hasRested && restsWhileIdle:
+            hasRested = true
             head.block.release()
             let left = pool.target.configuration.keepaliveMilliseconds - UpstreamPool.restMilliseconds
             shard.loop.setDeadline(self, milliseconds: left)
@@ -210,8 +220,11 @@ final class UpstreamConnection: EventTarget {
     private func fill() -> Bool {
         if !transport.mayReceive || phase == .held || phase == .closed { return false }
         shard.buffers.supply(&input)
+        if isBulk && input.isEmpty { input.reserve(Self.bulkBytes) }
+        let room = input.fillCount
         switch transport.receive(into: &input) {
-        case .bytes:
+        case .bytes(let count):
+            isBulk = count == room
             if phase == .idle {
                 // Nothing was asked: whatever this is, it must not become the answer to the next request.
                 pool.forget(self)
@@ -266,6 +279,8 @@ final class UpstreamConnection: EventTarget {
             && reader.isComplete && head.framing != .untilClose && !transport.mayReceive
         detach()
         phase = .idle
+        shard.buffers.reclaim(&input)
+        shard.buffers.reclaim(&output)
         isReused = true
         isBlocked = false
         if isClean && pool.keep(self) {
@@ -300,6 +315,8 @@ final class UpstreamConnection: EventTarget {
     }
 
     private static let outputBytesMax = 64 * 1024
+    /// What is read at once where there is much: a quarter of the system calls of a common block.
+    static let bulkBytes = 64 * 1024
     /// Reads in one go: 256 kB. Where proxy and peers are as fast as each other, a transfer would never pause
     /// for the other connections of the shard.
     private static let turnsMax = 16

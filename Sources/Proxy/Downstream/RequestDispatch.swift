@@ -1,0 +1,148 @@
+// What happens to a request whose head has been read: an endpoint of the gateway's own, or a route; on a
+// route the gate, and behind it the upstream. Every way of not getting there is an answer with a status and a
+// word.
+
+import Configuration
+import HTTP
+import JOSE
+import Observability
+import Primitives
+import Sessions
+
+extension DownstreamConnection {
+    // MARK: - Dispatch
+
+    /// Decides what happens to the request in `head`.
+    func dispatchRequest() {
+        exchange.requestBody = BodyReader(head.framing)
+        exchange.requestIsComplete = exchange.requestBody.isComplete
+        exchange.requestBytesMax = shard.limits.requestBodyBytes
+        // RFC 9110 §9.3.8: TRACE sends the request back to who sent it, with the identity that we add to it.
+        if head.method == .trace {
+            refuse(.methodNotAllowed)
+            return
+        }
+        if head.targetForm == .asterisk {
+            respond(.empty(204))
+            return
+        }
+        if role == .control {
+            beginCollecting(bytesMax: Endpoint.bodyBytesMax)
+            return
+        }
+        let outcome = head.block.withBytes { bytes in
+            PathNormalization.normalise(bytes.extracting(head.path.offsets), into: &exchange.normalPath)
+        }
+        if outcome == .refused {
+            refuse(.pathRefused)
+            return
+        }
+        exchange.usesNormalPath = outcome == .rewritten
+        if Endpoint.isLocal(self) {
+            exchange.isDiscarding = Bounce.isArrival(self)
+            beginCollecting(
+                bytesMax: exchange.isDiscarding
+                    ? Int(shard.runtime.configuration.refreshToken.bounceBodyBytes) : Endpoint.bodyBytesMax)
+        } else {
+            routeRequest()
+        }
+    }
+
+    private func routeRequest() {
+        let runtime = shard.runtime
+        let (route, isAmbiguous) = withPath { path in
+            head.block.withBytes { bytes in
+                let authority = bytes.extracting(head.authority.offsets)
+                let route = runtime.routes.route(path: path, authority: authority)
+                guard let loose = PathNormalization.looseReading(of: path) else { return (route, false) }
+                return (route, runtime.routes.route(path: loose.span, authority: authority) !== route)
+            }
+        }
+        guard let route else {
+            refuse(.noRoute)
+            return
+        }
+        if isAmbiguous {
+            refuse(.pathRefused)
+            return
+        }
+        exchange.route = route
+        exchange.requestBytesMax = route.requestBodyBytesMax
+        if !head.block.withBytes({ route.takes($0.extracting(head.methodRange.offsets)) }) {
+            respondMethodNotAllowed(route.allowText)
+            return
+        }
+        askGate(route)
+    }
+
+    private func askGate(_ route: Route) {
+        switch AccessRule.admit(
+            head, route: route, gatekeeper: shard.gatekeeper, memo: &exchange.memo, runtime: shard.runtime,
+            now: shard.wallTime)
+        {
+        case .refused(let refusal, let token):
+            // A refresh token goes no further on any route, observed or not.
+            if !route.configuration.isObserved || refusal == .misplacedRefreshToken {
+                turnAway(refusal, route)
+                return
+            }
+            exchange.observed = refusal.code
+            exchange.token = token
+            exchange.bearerIsOurs = AccessRule.carriesOurs(head, shard.runtime)
+        case .admitted(let token, let bearerIsOurs):
+            exchange.token = token
+            exchange.bearerIsOurs = bearerIsOurs
+        }
+        switch route.configuration.destination {
+        case .upstream(let index): forward(route, to: shard.pool(index))
+        case .fixed(let response): respond(.fixed(response))
+        }
+    }
+
+    /// The gate has refused the request: a browser may be sent to refresh its token, or to log in.
+    private func turnAway(_ refusal: GateRefusal, _ route: Route) {
+        if refusal == .misplacedRefreshToken { auditMisplacedToken() }
+        exchange.reason = refusal.code
+        if let location = Bounce.location(for: self, refusal) {
+            respondAfterBody(.redirect(307, to: location))
+        } else if refusal.status == 401,
+            let page = LoginPage.location(for: head, route: route, target: requestTarget)
+        {
+            respond(.redirect(303, to: page))
+        } else {
+            respond(.refusal(refusal))
+        }
+    }
+
+    private var requestTarget: [UInt8] {
+        head.block.withBytes { [UInt8](copying: $0.extracting(head.path.start..<head.query.end)) }
+    }
+
+    private func auditMisplacedToken() {
+        shard.runtime.services.audit.record(
+            "refresh_token_misplaced", [("source.ip", String(decoding: clientText, as: UTF8.self))])
+    }
+
+    private func forward(_ route: Route, to pool: UpstreamPool) {
+        if case .length(let length) = head.framing, length > exchange.requestBytesMax {
+            refuse(.bodyTooLarge)
+            return
+        }
+        // Looked up while the request still has its credentials, for the answer that may replace this
+        // session.
+        if route.configuration.isLogin { exchange.heldSession = presentedSession }
+        RequestWriting.prepare(&head.block, exchange: exchange, runtime: shard.runtime)
+        exchange.phase = .relaying
+        exchange.pool = pool
+        pool.assign(to: self)
+    }
+
+    /// Lends the path in its normal form.
+    func withPath<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
+        if exchange.usesNormalPath {
+            let path = exchange.normalPath
+            return body(path.span)
+        }
+        return head.block.withBytes { bytes in body(bytes.extracting(head.path.offsets)) }
+    }
+}
