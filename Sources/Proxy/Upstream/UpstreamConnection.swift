@@ -54,6 +54,8 @@ final class UpstreamConnection: EventTarget {
     private var idleTimeoutMilliseconds: Int64 = 0
     /// The response waits because the client reads slowly.
     var isBlocked = false
+    /// Nothing was asked of it for a moment: only what it needs to wait is left of it.
+    private var hasRested = false
     /// `receive` is at work: whoever unblocks the response leaves the rest to it.
     private var isReceiving = false
 
@@ -80,6 +82,7 @@ final class UpstreamConnection: EventTarget {
         idleTimeoutMilliseconds =
             route?.idleTimeoutMilliseconds ?? pool.target.configuration.idleTimeoutMilliseconds
         phase = .awaitingHead
+        hasRested = false
         hasReceived = false
         interimCount = 0
         isBlocked = false
@@ -149,9 +152,8 @@ final class UpstreamConnection: EventTarget {
 
     override func deadlinePassed() {
         switch phase {
-        case .idle where (input.hasBlock || output.hasBlock) && restsWhileIdle:
-            shard.buffers.reclaim(&input)
-            shard.buffers.reclaim(&output)
+        case .idle where !hasRested && restsWhileIdle:
+            hasRested = true
             head.block.release()
             let left = pool.target.configuration.keepaliveMilliseconds - UpstreamPool.restMilliseconds
             shard.loop.setDeadline(self, milliseconds: left)
