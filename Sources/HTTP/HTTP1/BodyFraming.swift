@@ -109,7 +109,23 @@ package enum Persistence {
     /// peer's word (CVE-2022-31813): ours are added after this, and these few are kept.
     package static func removeHopByHop(_ block: inout HeaderBlock) {
         block.remove(.hopByHop)
-        if block.count(of: .connection) == 0 { return }
+        let named = fieldsNamed(by: block)
+        for name in named where !neverRemoved.contains(name) {
+            for index in block.fields.indices where block.fields[index].name.count == name.count {
+                let range = block.fields[index].name
+                if block.withBytes({
+                    ASCII.equalsIgnoringCase($0.extracting(range.offsets), lowercase: name.span)
+                }) {
+                    block.remove(at: index)
+                }
+            }
+        }
+    }
+
+    /// The names in every Connection field, in lower case. Of trailer fields too, RFC 9110 §7.6.1 says:
+    /// "remove any header or trailer field(s) from the message with the same name".
+    package static func fieldsNamed(by block: borrowing HeaderBlock) -> [[UInt8]] {
+        if block.count(of: .connection) == 0 { return [] }
         var named: [[UInt8]] = []
         block.withBytes { bytes in
             forEachOption(block, bytes) { option in
@@ -122,16 +138,7 @@ package enum Persistence {
                 named.append([UInt8](copying: option).map(ASCII.lowercased))
             }
         }
-        for name in named where !neverRemoved.contains(name) {
-            for index in block.fields.indices where block.fields[index].name.count == name.count {
-                let range = block.fields[index].name
-                if block.withBytes({
-                    ASCII.equalsIgnoringCase($0.extracting(range.offsets), lowercase: name.span)
-                }) {
-                    block.remove(at: index)
-                }
-            }
-        }
+        return named
     }
 
     private static let neverRemoved: Set<[UInt8]> = Set(
