@@ -17,6 +17,8 @@ package import Primitives
 open class EventTarget {
     fileprivate var handle = SlotMap<EventTarget>.Handle(raw: 0)
     fileprivate var rawDescriptor: Int32 = -1
+    /// What the current batch says of it, until its turn comes.
+    fileprivate var news: Readiness = []
     /// The wheel's slot that will look at this target; `.max` when none will.
     fileprivate var scheduledTick = Int64.max {
         didSet {
@@ -41,6 +43,9 @@ open class EventTarget {
     /// Whether the loop knows the target.
     package fileprivate(set) final var isRegistered = false
 
+    /// Whether the current batch has an event for it that has not been handled yet.
+    package final var hasNews: Bool { !news.isEmpty }
+
     /// Names the target for replies from other queues; stale once it is removed from the loop.
     package final var slot: UInt64 { handle.raw }
 }
@@ -59,6 +64,8 @@ package final class EventLoop {
     private var onBatchEnd: () -> Void = {}
     private var onTurnEnd: () -> Void = {}
     private var isStopped = false
+    /// The targets of the current batch.
+    private var ready: [EventTarget] = []
     /// Targets that have more to do than one turn gives them.
     private var unfinished: [EventTarget] = []
 
@@ -214,15 +221,7 @@ package final class EventLoop {
             // beginning.
             now = Clock.monotonic
             onBatchBegin()
-            for index in 0..<count {
-                let (data, readiness) = poller.event(index)
-                if data == Self.wakeupData {
-                    wakeup.acknowledge()
-                    hasMessages = true
-                } else if let target = targets[SlotMap.Handle(raw: data)] {
-                    target.becameReady(readiness)
-                }
-            }
+            takeEvents(count, &hasMessages)
             for target in resumed where target.isRegistered { target.becameReady([]) }
             if hasMessages { onMessages() }
             visitDue()
@@ -232,6 +231,31 @@ package final class EventLoop {
         } while now < end || !unfinished.isEmpty && !isStopped
         onTurnEnd()
         if !isStopped { armTimer() }
+    }
+
+    /// In two passes, so that whoever is called can ask of another target whether something has arrived for
+    /// it in the same batch.
+    private func takeEvents(_ count: Int, _ hasMessages: inout Bool) {
+        for index in 0..<count {
+            let (data, readiness) = poller.event(index)
+            if data == Self.wakeupData {
+                wakeup.acknowledge()
+                hasMessages = true
+            } else if let target = targets[SlotMap.Handle(raw: data)] {
+                target.news = readiness
+                ready.append(target)
+            }
+        }
+        for target in ready where target.isRegistered { tellNews(to: target) }
+        ready.removeAll(keepingCapacity: true)
+    }
+
+    /// Has a target handle now what the current batch says of it.
+    package func tellNews(to target: EventTarget) {
+        if target.news.isEmpty { return }
+        let news = target.news
+        target.news = []
+        target.becameReady(news)
     }
 
     /// The wheel is visited in every turn; the timer is there for a shard that has no other reason to wake.

@@ -113,6 +113,13 @@ package enum Syscalls {
 
     static func shutdownWrite(_ descriptor: Int32) { _ = gateway_shutdown_write(descriptor) }
 
+    /// SO_LINGER with a time of 0: what has not been sent is thrown away, and the peer gets RST.
+    static func resetOnClose(_ descriptor: Int32) {
+        var option = linger(l_onoff: 1, l_linger: 0)
+        _ = unsafe setsockopt(
+            descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    }
+
     static func close(_ descriptor: Int32) {
         let result = Glibc.close(descriptor)
         precondition(result == 0 || errno != EBADF, "a descriptor was closed twice")

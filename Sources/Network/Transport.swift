@@ -88,6 +88,10 @@ package struct Transport: ~Copyable {
         return code == 0 ? nil : SystemError(code: code, call: "connect")
     }
 
+    /// Has the connection end with a reset when it is closed: where only its end tells that a message is
+    /// complete, a half must not look like a whole.
+    package func resetOnClose() { Syscalls.resetOnClose(descriptor.raw) }
+
     /// Tells the peer that nothing more will come, while its own bytes are still read.
     package func finishSending() { Syscalls.shutdownWrite(descriptor.raw) }
 }

@@ -85,10 +85,7 @@ class Queue(unittest.TestCase):
     def test_what_lies_unread_on_a_connection_is_seen_before_it_is_used_again(self):
         self.race(upstream_is_first=True)
 
-    # The same bytes, of which the gateway is told in the same turn as of the request, but behind it:
-    # UpstreamPool.assign hands the connection out and UpstreamConnection.begin writes to it without a look at
-    # what has arrived; the stale bytes become the answer.
-    @unittest.expectedFailure
+    # The same bytes, of which the gateway is told in the same turn as of the request, but behind it.
     def test_what_lies_unread_is_seen_although_the_request_is_told_of_first(self):
         self.race(upstream_is_first=False)
 

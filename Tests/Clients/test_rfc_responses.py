@@ -230,8 +230,7 @@ class Responses(unittest.TestCase):
                 self.assertTrue(self.ask(OK).next())
 
     # RFC 9112 §8: to an HTTP/1.0 client a chunked answer goes until close, so only a reset says that it is
-    # broken. DownstreamConnection.abort closes as after a whole one.
-    @unittest.expectedFailure
+    # broken.
     def test_torn_answers_until_close_end_in_a_reset(self):
         client = self.ask(closing(CHUNKED + b"5\r\nhello\r\n"), version=b"0")
         client.socket.settimeout(3)

@@ -20,7 +20,7 @@ public_url ftp://x;
 limits { request_header 5x; header_count 3; }
 access_token { lifetime 1s; algorithm none; }
 refresh_token { delivery pigeon; }
-upstream api { server http://api.example.com:80; }
+upstream api { server https://api.example.com:80; }
 route /x { upstream nobody; }
 """
 
@@ -48,7 +48,7 @@ class StartErrors(unittest.TestCase):
             )
         return path
 
-    def fail(self, path, code, as_nobody=False):
+    def give_up(self, path, code, as_nobody=False):
         """Runs until it gives up; what it said."""
         command = [GATEWAY, "run", "-c", path]
         done = subprocess.run(
@@ -94,7 +94,7 @@ class StartErrors(unittest.TestCase):
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = taken.getsockname()[1]
-            self.assert_one_line(self.last_line(self.fail(self.config(port=port), 1)), str(port))
+            self.assert_one_line(self.last_line(self.give_up(self.config(port=port), 1)), str(port))
 
     def last_line(self, text):
         return text.splitlines()[-1] if text else ""
@@ -104,7 +104,7 @@ class StartErrors(unittest.TestCase):
         path = os.path.join(directory(), "gateway.conf")
         shutil.copy(self.config_readable(), path)
         os.chmod(os.path.dirname(path), 0o755)
-        self.assert_one_line(self.fail(path, 1, as_nobody=True), self.state)
+        self.assert_one_line(self.give_up(path, 1, as_nobody=True), self.state)
 
     def config_readable(self):
         os.chmod(self.home, 0o755)
@@ -114,17 +114,17 @@ class StartErrors(unittest.TestCase):
 
     def test_state_directory_that_cannot_be_read(self):
         os.mkdir(self.state, 0o700)
-        self.assert_one_line(self.fail(self.config_readable(), 1, as_nobody=os.geteuid() == 0), self.state)
+        self.assert_one_line(self.give_up(self.config_readable(), 1, as_nobody=os.geteuid() == 0), self.state)
 
     def test_state_directory_that_cannot_be_written(self):
         os.mkdir(self.state, 0o555)
         os.chmod(self.state, 0o555)
-        self.assert_one_line(self.fail(self.config_readable(), 1, as_nobody=True), self.state)
+        self.assert_one_line(self.give_up(self.config_readable(), 1, as_nobody=True), self.state)
 
     def test_state_directory_that_is_a_file(self):
         with open(self.state, "w"):
             pass
-        self.assert_one_line(self.fail(self.config(), 1), self.state)
+        self.assert_one_line(self.give_up(self.config(), 1), self.state)
 
     def made_state(self):
         """A state directory that a gateway has used."""
@@ -141,7 +141,7 @@ class StartErrors(unittest.TestCase):
                 os.remove(os.path.join(self.state, name))
         with open(os.path.join(self.state, "sessions.db"), "wb") as file:
             file.write(b"this is no database" * 1000)
-        self.assert_one_line(self.fail(self.config(), 1), "sessions.db")
+        self.assert_one_line(self.give_up(self.config(), 1), "sessions.db")
 
     def test_newer_database(self):
         self.made_state()
@@ -149,30 +149,30 @@ class StartErrors(unittest.TestCase):
         database.execute("PRAGMA user_version=99")
         database.commit()
         database.close()
-        self.assert_one_line(self.fail(self.config(), 1), "sessions.db", "99")
+        self.assert_one_line(self.give_up(self.config(), 1), "sessions.db", "99")
 
     def test_garbage_signing_key(self):
         self.made_state()
         for content in (b"garbage", b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"):
             with open(os.path.join(self.state, "signing-key.pem"), "wb") as file:
                 file.write(content)
-            self.assert_one_line(self.fail(self.config(), 1), "signing-key.pem")
+            self.assert_one_line(self.give_up(self.config(), 1), "signing-key.pem")
 
     def test_garbage_refresh_key(self):
         self.made_state()
         for content in (b"garbage", b""):
             with open(os.path.join(self.state, "refresh.key"), "wb") as file:
                 file.write(content)
-            self.assert_one_line(self.fail(self.config(), 1), "refresh.key")
+            self.assert_one_line(self.give_up(self.config(), 1), "refresh.key")
 
     def test_log_that_cannot_be_opened(self):
         for kind in ("access", "audit"):
-            text = self.fail(self.config(f"logs {{ {kind} /nowhere/x.log; }}"), 1)
+            text = self.give_up(self.config(f"logs {{ {kind} /nowhere/x.log; }}"), 1)
             self.assert_one_line(text, "/nowhere/x.log")
 
     def test_secret_file_that_is_not_there(self):
         more = "control { listen 127.0.0.1:0; secret file:/nowhere/secret; }"
-        text = self.fail(self.config(more), 78)
+        text = self.give_up(self.config(more), 78)
         self.assertIn("/nowhere/secret", text)
 
     def test_second_gateway_on_the_same_state_directory(self):
@@ -180,7 +180,7 @@ class StartErrors(unittest.TestCase):
         first = Gateway(demo.port)
         self.state = first.state
         try:
-            self.assert_one_line(self.fail(self.config(), 1), first.state)
+            self.assert_one_line(self.give_up(self.config(), 1), first.state)
             self.assertEqual(curl(first.base + "/public/x").status, 200)
         finally:
             first.stop()

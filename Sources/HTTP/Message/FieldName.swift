@@ -13,7 +13,7 @@ package enum FieldName: UInt8, CaseIterable, Sendable {
     case host, connection, contentLength, transferEncoding, upgrade, expect, te, trailer, keepAlive
     case proxyConnection, proxyAuthenticate, proxyAuthorization, proxy
     case authorization, cookie, setCookie, origin, secFetchSite, secFetchMode, secFetchDest
-    case secPurpose, purpose
+    case secPurpose, purpose, maxForwards
     case contentType, contentEncoding, cacheControl, date, via, userAgent, referer, accept, location, vary
     case accessControlRequestMethod, accessControlRequestHeaders
     case accessControlAllowOrigin, accessControlAllowCredentials, accessControlAllowMethods
@@ -49,6 +49,7 @@ package enum FieldName: UInt8, CaseIterable, Sendable {
         case .secFetchDest: "sec-fetch-dest"
         case .secPurpose: "sec-purpose"
         case .purpose: "purpose"
+        case .maxForwards: "max-forwards"
         case .contentType: "content-type"
         case .contentEncoding: "content-encoding"
         case .cacheControl: "cache-control"

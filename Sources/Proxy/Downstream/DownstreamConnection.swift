@@ -40,6 +40,8 @@ final class DownstreamConnection: EventTarget {
     private var isPumping = false
     private var mustPump = false
     private var lingered = 0
+    /// Nothing has come for a moment: only what it needs to wait is left of it.
+    private var hasRested = false
     /// The last read took all the room there was.
     private var isBulk = false
     /// Requests begun since the last event: a client that pipelines without end must let others have their
@@ -91,8 +93,7 @@ final class DownstreamConnection: EventTarget {
         }
         switch exchange.phase {
         case .idle where !headIsPartial:
-            if awaitsProxyHeader { close() }
-            if input.hasBlock || output.hasBlock { rest() } else { close() }
+            hasRested || awaitsProxyHeader ? close() : rest()
             return
         case .idle:
             beginBrokenExchange()
@@ -198,7 +199,8 @@ final class DownstreamConnection: EventTarget {
         switch exchange.phase {
         case .idle:
             if headIsPartial || awaitsProxyHeader { return }
-            // Soon, and not now: a busy connection would hand its buffers back and forth with each request.
+            // Soon, and not now: a busy connection would give up and get anew with each request.
+            hasRested = false
             shard.loop.setDeadline(self, milliseconds: Self.restMilliseconds)
         case .collecting:
             exchange.pace.wait(shard.loop.now)
@@ -236,6 +238,7 @@ final class DownstreamConnection: EventTarget {
 
     /// Nothing has come for a moment: an idle connection holds no buffers, and waits out its time.
     private func rest() {
+        hasRested = true
         shard.buffers.reclaim(&input)
         shard.buffers.reclaim(&output)
         head.block.release()
@@ -281,6 +284,7 @@ final class DownstreamConnection: EventTarget {
         default:
             if exchange.status == 0 { exchange.status = 499 }
             exchange.reason = error.word
+            if exchange.hasResponse && exchange.responseFraming == .untilClose { transport.resetOnClose() }
             dropUpstream()
             logExchange()
         }

@@ -1,6 +1,6 @@
-// What a client's bytes begin with: the PROXY header of its connection, where a proxy in front of us sends one,
-// and the head of each request. What breaks the rules here is answered like any other request, and logged, and
-// is the last one: where the next would begin is unknown.
+// What a client's bytes begin with: the PROXY header of its connection, where a proxy in front of us sends
+// one, and the head of each request. What breaks the rules here is answered like any other request, and
+// logged, and is the last one: where the next would begin is unknown.
 
 import Configuration
 import HTTP

@@ -57,10 +57,8 @@ extension DownstreamConnection {
     /// RFC 9110 §15.5.6: a 405 says which methods there are.
     func respondMethodNotAllowed(_ allow: String) {
         let error = ProxyError.methodNotAllowed
-        var response = LocalResponse.failure(error)
-        response.fields.append(("Allow", allow))
         exchange.reason = error.word
-        respond(response)
+        respond(.failure(error, allow: allow))
     }
 
     /// What the answer says about the connection (RFC 9112 §9.6; an HTTP/1.0 client must be told to stay).

@@ -59,6 +59,8 @@ final class Exchange {
     var binding: StreamBinding?
     /// The upstream's end of a tunnel has sent its last byte.
     var upstreamHasEnded = false
+    /// How many more proxies an OPTIONS may pass; nil is any number.
+    var maxForwards: UInt64?
     /// The client can do something with trailer fields.
     var wantsTrailers = false
     var requestID = RequestID.received(.empty)
@@ -137,6 +139,7 @@ final class Exchange {
         upstreamHasEnded = false
         if !forwarded.clientText.isEmpty || forwarded.isTold { forwarded = .none }
         pace = ClientPace()
+        maxForwards = nil
         requestIsComplete = true
         requestBytes = 0
         if !collected.isEmpty { collected.removeAll() }

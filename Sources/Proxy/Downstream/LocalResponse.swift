@@ -55,15 +55,22 @@ struct LocalResponse {
     }
 
     /// The answer to a failure of an exchange.
-    static func failure(_ error: ProxyError) -> LocalResponse {
+    ///
+    /// - Parameter allow: the methods that there are, where that is known.
+    static func failure(_ error: ProxyError, allow: String = commonMethods) -> LocalResponse {
         var response = problem(error.status, code: error.word, detail: error.explanation)
         switch error {
         case .rateLimited(let seconds): response.fields.append(("Retry-After", String(seconds)))
+        // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+        case .methodNotAllowed, .violation(.connectMethod): response.fields.append(("Allow", allow))
         case _ where error.status == 503: response.fields.append(("Retry-After", "1"))
         default: break
         }
         return response
     }
+
+    /// Whatever the gateway itself does not refuse on every path.
+    static let commonMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
     /// The answer to a request that the gate refuses.
     static func refusal(_ refusal: GateRefusal) -> LocalResponse {

@@ -28,6 +28,13 @@ extension DownstreamConnection {
             refuse(.loop)
             return
         }
+        if let forwards = MaxForwards.read(head) {
+            if forwards == 0 {
+                respond(.empty(204))
+                return
+            }
+            exchange.maxForwards = forwards - 1
+        }
         // RFC 9110 §9.3.8: TRACE sends the request back to who sent it, with the identity that we add to it.
         if head.method == .trace {
             refuse(.methodNotAllowed)
@@ -108,6 +115,16 @@ extension DownstreamConnection {
         }
         refuse(error)
         return false
+    }
+
+    /// RFC 9110 §9.3.1: "Although request message framing is independent of the method used, content received
+    /// in a GET request has no generally defined semantics": an upstream may overlook it, and take it for the
+    /// next request on its connection.
+    var hasUnexpectedBody: Bool {
+        switch head.method {
+        case .get, .head, .delete, .options: head.framing != .none && head.framing != .length(0)
+        default: false
+        }
     }
 
     /// The bucket of the client's address.

@@ -1,6 +1,6 @@
 // One name for a request in the logs of all that handle it: the X-Request-Id of a trusted proxy where it is a
-// usable one, else one of ours. No secret, and nothing is granted for knowing it; but it should not tell anybody how
-// many requests there have been, so a made one is a counter that no outsider can read.
+// usable one, else one of ours. No secret, and nothing is granted for knowing it; but it should not tell
+// anybody how many requests there have been, so a made one is a counter that no outsider can read.
 
 import HTTP
 import Primitives
@@ -91,8 +91,8 @@ struct RequestIDMint {
 
     /// The id of a request: the one that it came with, or a new one.
     ///
-    /// - Parameter isTrusted: whether what came with it is believed; a stranger's would stand in our logs beside
-    ///   somebody else's.
+    /// - Parameter isTrusted: whether what came with it is believed; a stranger's would stand in our logs
+    ///   beside somebody else's.
     mutating func id(of block: borrowing HeaderBlock, isTrusted: Bool) -> RequestID {
         if isTrusted, let range = RequestID.received(block) { return .received(range) }
         counter &+= 1

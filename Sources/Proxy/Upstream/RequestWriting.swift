@@ -12,6 +12,7 @@ enum RequestWriting {
     static func prepare(_ block: inout HeaderBlock, exchange: Exchange, runtime: GatewayRuntime) {
         Persistence.removeHopByHop(&block)
         IdentityFields.strip(&block, runtime: runtime)
+        if exchange.maxForwards != nil { block.remove(MaxForwards.fields) }
         for name in exchange.route?.removedNames ?? [] { block.removeFolded(name) }
         exchange.keptCookies = IdentityFields.stripCredentials(
             &block, bearerIsOurs: exchange.bearerIsOurs, names: runtime.cookieNames)
@@ -53,6 +54,11 @@ enum RequestWriting {
         } else if exchange.wantsTrailers {
             // RFC 9110 §10.1.4: "A sender of TE MUST also send a "TE" connection option".
             output.append("Connection: TE\r\nTE: trailers\r\n")
+        }
+        if let forwards = exchange.maxForwards {
+            output.append("Max-Forwards: ")
+            output.append(decimal: forwards)
+            output.append("\r\n")
         }
         exchange.requestID.writeLine(head.block, to: &output)
         output.append(head.framing == .chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n")
@@ -115,4 +121,26 @@ enum Via {
 
     private static let name: StaticString = "auth-gateway"
     private static let passesMax = 10
+}
+
+/// RFC 9110 §7.6.2: how far an OPTIONS request may go. "If the received value is zero (0), the intermediary
+/// MUST NOT forward the request; instead, the intermediary MUST respond as the final recipient"; else it
+/// forwards the value less one.
+enum MaxForwards {
+    static let fields = FieldNameSet([.maxForwards])
+
+    /// nil: another method, for which the field means nothing, or no number.
+    static func read(_ head: borrowing RequestHead) -> UInt64? {
+        guard head.method == .options, let index = head.block.first(.maxForwards) else { return nil }
+        let value = head.block.fields[index].value
+        if value.isEmpty || value.count > 18 { return nil }
+        return head.block.withBytes { bytes in
+            var number: UInt64 = 0
+            for position in value.offsets {
+                guard ASCII.isDigit(bytes[position]) else { return nil }
+                number = number * 10 + UInt64(bytes[position] - 48)
+            }
+            return number
+        }
+    }
 }

@@ -276,7 +276,8 @@ final class UpstreamConnection: EventTarget {
     func completeResponse() {
         guard let downstream else { return }
         let isClean =
-            head.isPersistent && downstream.exchange.requestIsComplete && output.isEmpty && input.isEmpty
+            head.isPersistent && !downstream.hasUnexpectedBody && downstream.exchange.requestIsComplete
+            && output.isEmpty && input.isEmpty
             && reader.isComplete && head.framing != .untilClose && !transport.mayReceive
         detach()
         phase = .idle

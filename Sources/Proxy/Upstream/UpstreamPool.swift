@@ -131,7 +131,7 @@ final class UpstreamPool {
             case .server(let index):
                 let server = servers[index]
                 // The second try after a stale connection is on one that has not idled.
-                if !exchange.wasRetried, let connection = server.idle.popLast() {
+                if !exchange.wasRetried, let connection = quietConnection(server) {
                     begin(connection, downstream)
                     return true
                 }
@@ -147,6 +147,17 @@ final class UpstreamPool {
                 return true
             }
         }
+    }
+
+    /// An idle connection on which nothing has happened, as far as this batch of events knows: what an
+    /// upstream sends unasked must not become the answer to the next request, and one that has closed is no
+    /// way to go.
+    private func quietConnection(_ server: PooledServer) -> UpstreamConnection? {
+        while let connection = server.idle.popLast() {
+            shard.loop.tellNews(to: connection)
+            if connection.phase == .idle { return connection }
+        }
+        return nil
     }
 
     /// Starts a connection, for which a place has been taken; false when it has failed at once and another
