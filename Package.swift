@@ -73,7 +73,8 @@ let package = Package(
         tests("CryptoTests", of: ["Crypto", "Primitives"]),
         tests("JOSETests", of: ["JOSE", "Crypto", "Primitives", "Support"]),
         tests("ObservabilityTests", of: ["Observability", "Primitives"]),
-        tests("ProxyTests", of: ["Proxy", "Configuration", "HTTP", "Network", "Primitives", "Support"]),
+        tests(
+            "ProxyTests", of: ["Proxy", "Configuration", "HTTP", "Network", "Primitives", "Support"]),
         tests("ConfigurationTests", of: ["Configuration", "Primitives"], exclude: ["Fixtures"]),
         tests("SQLiteTests", of: ["SQLite"]),
         tests("SessionsTests", of: ["Sessions", "SQLite", "JOSE", "Crypto", "Primitives", "Support"]),

@@ -25,8 +25,9 @@ package final class GatewayRuntime: Sendable {
     let keys: KeySet
     /// How a token that we have issued begins.
     let tokenHead: [UInt8]
-    /// What upstreams are told of the scheme that clients use.
-    let scheme: [UInt8]
+    let trustedProxies: TrustedProxies
+    /// How often one client may call the refresh endpoints; nil is as often as it likes.
+    let refreshRate: RateLimiter?
     /// Bytes that issuer and audience take in each token.
     let tokenOverhead: Int
     let claimsPolicy: ClaimsPolicy
@@ -40,7 +41,8 @@ package final class GatewayRuntime: Sendable {
         self.configuration = configuration
         self.keys = keys
         tokenHead = keys.keys.first?.kid.map(TokenSigner.head) ?? []
-        scheme = Array(configuration.publicURL.scheme.rawValue.utf8)
+        trustedProxies = TrustedProxies(ranges: configuration.trustedProxies)
+        refreshRate = configuration.refreshToken.rate.map(RateLimiter.init)
         tokenOverhead =
             configuration.accessToken.issuer.utf8.count + configuration.accessToken.audience.utf8.count
         self.sessions = sessions
@@ -71,6 +73,11 @@ package final class GatewayRuntime: Sendable {
 }
 
 extension GatewayRuntime {
+    /// Whether a peer's word about its clients is believed.
+    func trusts(_ peer: SocketAddress) -> Bool {
+        peer.family == .unix ? configuration.trustsUnixPeers : trustedProxies.contains(peer)
+    }
+
     /// The route of a target that a request came from: a path with its query, on the same host as
     /// `connection`.
     func route(ofTarget target: [UInt8], _ connection: DownstreamConnection) -> Route? {

@@ -15,6 +15,12 @@ enum ProxyError: Equatable {
     case clientClosed
     /// The client did not take the answer in time.
     case clientStalled
+    /// It sends, or takes, less than the least rate.
+    case clientTooSlow
+    /// The client asks more often than it may.
+    case rateLimited(retryAfterSeconds: Int64)
+    /// The request has been here before.
+    case loop
     case noRoute
     case methodNotAllowed
     /// The session behind a stream of events or a WebSocket has ended, or its access was revoked.
@@ -45,7 +51,9 @@ enum ProxyError: Equatable {
         case .violation(let violation): violation.status
         case .pathRefused: 400
         case .bodyTooLarge: 413
-        case .headTimeout, .bodyTimeout: 408
+        case .headTimeout, .bodyTimeout, .clientTooSlow: 408
+        case .rateLimited: 429
+        case .loop: 508
         case .clientClosed, .clientStalled, .streamRevoked, .streamExpired: 0
         case .noRoute: 404
         case .methodNotAllowed: 405
@@ -66,6 +74,9 @@ enum ProxyError: Equatable {
         case .bodyTimeout: "body_timeout"
         case .clientClosed: "client_closed"
         case .clientStalled: "client_stalled"
+        case .clientTooSlow: "client_too_slow"
+        case .rateLimited: "rate_limited"
+        case .loop: "loop"
         case .noRoute: "no_route"
         case .methodNotAllowed: "method_not_allowed"
         case .streamRevoked: "stream_revoked"
@@ -93,6 +104,9 @@ enum ProxyError: Equatable {
         case .headTimeout: "The head of the request did not arrive in time"
         case .bodyTimeout: "The body of the request did not arrive in time"
         case .clientClosed, .clientStalled: "The client went away"
+        case .clientTooSlow: "The request, or the taking of its answer, is too slow"
+        case .rateLimited: "Too many requests from this client"
+        case .loop: "The request has passed this gateway before"
         case .noRoute: "No route leads there"
         case .methodNotAllowed: "The resource does not have this method"
         case .streamRevoked, .streamExpired: "The session of the stream has ended"

@@ -46,7 +46,8 @@ package final class Server {
     package func listen() throws(RuntimeError) -> [SocketAddress] {
         var opened: [(Listener, ListenerRole)] = []
         for configured in runtime.configuration.listeners {
-            opened.append((try listener(configured.address), .client))
+            let role = configured.expectsProxyProtocol ? ListenerRole.proxiedClient : .client
+            opened.append((try listener(configured.address), role))
         }
         if let control = runtime.configuration.control {
             opened.append((try listener(control.address), .control))
@@ -98,7 +99,8 @@ package final class Server {
 
     /// Connections go round: each shard gets as many.
     private func deal(_ accepted: Accepted, _ role: ListenerRole) {
-        if role == .client && !runtime.services.census.admit(accepted.peer) {
+        // Who a proxied client is, its first bytes say: until then it counts for no address.
+        if role != .control && !runtime.services.census.admit(role == .client ? accepted.peer : nil) {
             _ = FileDescriptor(accepted.descriptor)
             return
         }

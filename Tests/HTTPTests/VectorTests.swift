@@ -38,6 +38,7 @@ import Testing
             if let content = vector["content"] {
                 #expect(body.content == (try CaseFile.bytes(of: content, in: vector.name)))
             }
+            #expect(body.trailers == (try CaseFile.bytes(of: vector["trailers"] ?? "", in: vector.name)))
             #expect(body.rest == (try CaseFile.bytes(of: vector["rest"] ?? "", in: vector.name)))
         }
     }

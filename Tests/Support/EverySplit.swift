@@ -104,7 +104,7 @@ package enum EverySplit {
             return .refused(error)
         }
         guard reader.isComplete || reader.connectionEnded() else { return .incomplete }
-        return .accepted(ReadBody(content: content, rest: input))
+        return .accepted(ReadBody(content: content, trailers: reader.trailers, rest: input))
     }
 
     /// The way of a head through a connection.

@@ -65,11 +65,14 @@ package struct ReadHead: Equatable, Sendable {
 /// A body as it was read.
 package struct ReadBody: Equatable, Sendable {
     package var content: [UInt8]
+    /// The trailer fields that go on.
+    package var trailers: [UInt8]
     /// The bytes behind the body.
     package var rest: [UInt8]
 
-    package init(content: [UInt8], rest: [UInt8]) {
+    package init(content: [UInt8], trailers: [UInt8] = [], rest: [UInt8]) {
         self.content = content
+        self.trailers = trailers
         self.rest = rest
     }
 }

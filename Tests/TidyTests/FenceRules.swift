@@ -25,9 +25,9 @@ enum FenceRules {
     /// The files with state that several queues share. A new one is a decision, not an import.
     private static let sharingFiles: Set = [
         "Sources/Network/Mailbox.swift", "Sources/Observability/LogSink.swift",
-        "Sources/Proxy/Shard/ConnectionCensus.swift", "Sources/Proxy/Upstream/UpstreamServer.swift",
-        "Sources/Proxy/Upstream/ServerDirectory.swift", "Sources/Sessions/RefreshService.swift",
-        "Sources/Sessions/RevocationFeed.swift",
+        "Sources/Proxy/Gate/RateLimiter.swift", "Sources/Proxy/Shard/ConnectionCensus.swift",
+        "Sources/Proxy/Upstream/UpstreamServer.swift", "Sources/Proxy/Upstream/ServerDirectory.swift",
+        "Sources/Sessions/RefreshService.swift", "Sources/Sessions/RevocationFeed.swift",
     ]
 
     static let unsafety = Rule(

@@ -66,12 +66,14 @@ package struct Parser {
         advance()
         var statement = Statement(name: nameText(of: name), nameLocation: name.location, arguments: [])
         statement.isBroken = name.isBroken
-        let argumentsMax = DirectiveTable.rows(named: statement.name).map(\.argumentCount.upperBound).max()
+        let argumentsEnough = DirectiveTable.rows(named: statement.name).map(\.argumentsEnough).max()
         while true {
             switch token {
             case .word(let word):
-                let isFull = argumentsMax.map { statement.arguments.count >= $0 } ?? false
-                if isFull, word.startsLine, DirectiveTable.names.contains(nameText(of: word)) {
+                let hasEnough = argumentsEnough.map { statement.arguments.count >= $0 } ?? false
+                if hasEnough, word.startsLine, !word.isQuoted,
+                    DirectiveTable.names.contains(nameText(of: word))
+                {
                     reportMissingSemicolon(after: statement)
                     return statement
                 }

@@ -93,6 +93,15 @@ package struct Directive: Sendable {
         }
     }
 
+    /// After how many arguments another directive's name at the start of a line is no argument any more, but
+    /// the sign of a missing semicolon. The words of a list may be any.
+    package var argumentsEnough: Int {
+        argumentCount.upperBound < Self.listMin ? argumentCount.lowerBound : argumentCount.upperBound
+    }
+
+    /// So many arguments are as many as one likes.
+    package static let listMin = 100
+
     /// The directive's form, as in `lifetime DURATION;`.
     package var form: String {
         let arguments =

@@ -133,7 +133,7 @@ package struct StructureCheck {
         case (0, 0): "no arguments"
         case (1, 1): "one argument"
         case (let low, let high) where low == high: "\(low) arguments"
-        case (let low, 100...): "\(low) or more arguments"
+        case (let low, Directive.listMin...): "\(low) or more arguments"
         case (let low, let high): "\(low) to \(high) arguments"
         }
     }

@@ -13,7 +13,7 @@ enum FramingRules {
         -> BodyFraming
     {
         let coding = try transferCoding(bytes, head.block)
-        let length = try contentLength(bytes, head.block)
+        let length = try contentLength(bytes, head.block, allowsLeadingZero: false)
         if coding {
             // §6.3 rule 3: "If a message is received with both a Transfer-Encoding and a Content-Length
             // header field ... ought to be handled as an error".
@@ -32,7 +32,7 @@ enum FramingRules {
         _ bytes: Span<UInt8>, _ head: borrowing ResponseHead, isHead: Bool
     ) throws(ProtocolViolation) -> BodyFraming {
         let coding = try transferCoding(bytes, head.block)
-        let length = try contentLength(bytes, head.block)
+        let length = try contentLength(bytes, head.block, allowsLeadingZero: true)
         if coding && length != nil { throw .lengthAndCoding }
         if coding && head.version == .http10 { throw .codingInHTTP10 }
         // §6.3 rule 1: these end with the head, whatever their fields say.
@@ -57,14 +57,20 @@ enum FramingRules {
 
     /// §6.2: `Content-Length = 1*DIGIT`. A list of equal numbers, which §6.3 rule 5 would let pass, is
     /// refused too.
+    ///
+    /// - Parameter allowsLeadingZero: `010` is ten by the grammar, and eight to an upstream that lets its
+    ///   library guess the base. No client writes it; servers pad a length that they fill in last.
     private static func contentLength(
-        _ bytes: Span<UInt8>, _ block: borrowing HeaderBlock
+        _ bytes: Span<UInt8>, _ block: borrowing HeaderBlock, allowsLeadingZero: Bool
     ) throws(ProtocolViolation) -> UInt64? {
         guard let index = block.first(.contentLength) else { return nil }
         if block.count(of: .contentLength) > 1 { throw .contentLengthRepeated }
         let range = block.fields[index].value
         // 18 digits cannot overflow, and no body is that long.
         if range.isEmpty || range.count > 18 { throw .contentLengthMalformed }
+        if !allowsLeadingZero && range.count > 1 && bytes[range.start] == UInt8(ascii: "0") {
+            throw .contentLengthMalformed
+        }
         var length: UInt64 = 0
         for position in range.offsets {
             let digit = bytes[position] &- 48
@@ -109,7 +115,23 @@ package enum Persistence {
     /// peer's word (CVE-2022-31813): ours are added after this, and these few are kept.
     package static func removeHopByHop(_ block: inout HeaderBlock) {
         block.remove(.hopByHop)
-        if block.count(of: .connection) == 0 { return }
+        let named = fieldsNamed(by: block)
+        for name in named where !neverRemoved.contains(name) {
+            for index in block.fields.indices where block.fields[index].name.count == name.count {
+                let range = block.fields[index].name
+                if block.withBytes({
+                    ASCII.equalsIgnoringCase($0.extracting(range.offsets), lowercase: name.span)
+                }) {
+                    block.remove(at: index)
+                }
+            }
+        }
+    }
+
+    /// The names in every Connection field, in lower case. Of trailer fields too, RFC 9110 §7.6.1 says:
+    /// "remove any header or trailer field(s) from the message with the same name".
+    package static func fieldsNamed(by block: borrowing HeaderBlock) -> [[UInt8]] {
+        if block.count(of: .connection) == 0 { return [] }
         var named: [[UInt8]] = []
         block.withBytes { bytes in
             forEachOption(block, bytes) { option in
@@ -122,16 +144,7 @@ package enum Persistence {
                 named.append([UInt8](copying: option).map(ASCII.lowercased))
             }
         }
-        for name in named where !neverRemoved.contains(name) {
-            for index in block.fields.indices where block.fields[index].name.count == name.count {
-                let range = block.fields[index].name
-                if block.withBytes({
-                    ASCII.equalsIgnoringCase($0.extracting(range.offsets), lowercase: name.span)
-                }) {
-                    block.remove(at: index)
-                }
-            }
-        }
+        return named
     }
 
     private static let neverRemoved: Set<[UInt8]> = Set(

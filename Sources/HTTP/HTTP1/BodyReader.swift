@@ -7,12 +7,15 @@ package import Primitives
 package struct BodyReader: Sendable {
     private let framing: BodyFraming
     private var remaining: UInt64
-    private var decoder = ChunkedDecoder()
+    private var decoder: ChunkedDecoder
     /// Whether the last byte of the body has been seen. `untilClose` ends when the connection does.
     package private(set) var isComplete: Bool
 
-    package init(_ framing: BodyFraming) {
+    /// - Parameter refusedTrailers: names of fields that do not go on in a trailer section: identity
+    ///   fields of the configuration, and what `Connection` names.
+    package init(_ framing: BodyFraming, refusedTrailers: [[UInt8]] = []) {
         self.framing = framing
+        decoder = ChunkedDecoder(refusedTrailers: refusedTrailers)
         switch framing {
         case .length(let length):
             remaining = length
@@ -25,6 +28,10 @@ package struct BodyReader: Sendable {
             isComplete = false
         }
     }
+
+    /// The trailer fields that may go on (RFC 9110 §6.5), as whole lines; to be read when the body is
+    /// complete.
+    package var trailers: [UInt8] { decoder.trailers }
 
     /// Reads on from `start`: at most up to the next gap between chunks.
     package mutating func step(
@@ -74,7 +81,15 @@ package enum BodyWriter {
     }
 
     /// Appends what ends a body.
-    package static func appendEnd(framing: BodyFraming, to output: inout ByteBuffer) {
-        if framing == .chunked { output.append("0\r\n\r\n") }
+    ///
+    /// - Parameter trailers: lines as `BodyReader.trailers` has them, where the receiving side takes any.
+    ///   Only chunked framing has a place for them.
+    package static func appendEnd(
+        framing: BodyFraming, trailers: [UInt8] = [], to output: inout ByteBuffer
+    ) {
+        guard framing == .chunked else { return }
+        output.append("0\r\n")
+        output.append(trailers)
+        output.append("\r\n")
     }
 }

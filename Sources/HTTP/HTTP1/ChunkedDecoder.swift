@@ -4,7 +4,8 @@
 //     chunk        = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
 //
 // Sizes are hexadecimal digits and nothing else; extensions are bounded and dropped (§7.1.1: a recipient MUST
-// ignore unrecognised ones); trailer fields are checked for form, bounded and dropped (§6.5.1 of RFC 9110).
+// ignore unrecognised ones); trailer fields are checked for form and bounded, and those that may go on are
+// kept (`TrailerFields`).
 
 package import Primitives
 
@@ -36,8 +37,17 @@ package struct ChunkedDecoder: Sendable {
     private var sizeDigits = 0
     private var extensionBytes = 0
     private var trailerBytes = 0
+    /// The trailer fields that may go on, each a whole line; complete when the body is. No memory is taken
+    /// before there is one.
+    package private(set) var trailers: [UInt8] = []
+    /// Where the line that is being read begins in `trailers`; nil while it is one that does not go on.
+    private var keptLine: Int?
+    private var valueStart = 0
+    private let refusedTrailers: [[UInt8]]
 
-    package init() {}
+    /// - Parameter refusedTrailers: names of fields that do not go on in a trailer section, besides
+    ///   those that never do.
+    package init(refusedTrailers: [[UInt8]] = []) { self.refusedTrailers = refusedTrailers }
 
     /// Decodes from `start` up to the next piece of content, the end of the body, or the end of `bytes`.
     package mutating func step(
@@ -115,24 +125,55 @@ package struct ChunkedDecoder: Sendable {
                 phase = .finalLineFeed
             } else if ASCII.token.contains(byte) {
                 phase = .trailerName
+                keptLine = trailers.count
+                trailers.append(byte)
             } else {
                 throw .trailer
             }
         case .trailerName:
             if byte == UInt8(ascii: ":") {
                 phase = .trailerValue
-            } else if !ASCII.token.contains(byte) {
+                endTrailerName()
+            } else if ASCII.token.contains(byte) {
+                trailers.append(byte)
+            } else {
                 throw .trailer
             }
         case .trailerValue:
             if byte == 0x0D {
                 phase = .trailerLineFeed
+                endTrailerValue()
             } else if byte < 0x20 && byte != 0x09 || byte == 0x7F {
                 throw byte == 0x0A ? .bareLineFeed : .trailer
+            } else if keptLine != nil {
+                // RFC 9110 §5.5: white space around a value is no part of it.
+                let isBlank = byte == 0x20 || byte == 0x09
+                if !isBlank || trailers.count > valueStart { trailers.append(byte) }
             }
         default:
             if byte != 0x0A { throw .bareCarriageReturn }
             phase = .trailerStart
         }
+    }
+
+    private mutating func endTrailerName() {
+        guard let start = keptLine else { return }
+        let mayPass = TrailerFields.mayPass(
+            trailers.span.extracting(start..<trailers.count), refused: refusedTrailers)
+        if mayPass {
+            trailers += [UInt8(ascii: ":"), 0x20]
+            valueStart = trailers.count
+        } else {
+            trailers.removeLast(trailers.count - start)
+            keptLine = nil
+        }
+    }
+
+    private mutating func endTrailerValue() {
+        if keptLine == nil { return }
+        while trailers.count > valueStart, trailers.last == 0x20 || trailers.last == 0x09 {
+            trailers.removeLast()
+        }
+        trailers += [0x0D, 0x0A]
     }
 }

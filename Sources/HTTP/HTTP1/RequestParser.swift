@@ -155,13 +155,16 @@ package enum RequestParser {
     {
         guard let index = head.block.first(.host) else {
             if head.version == .http11 { throw .hostMissing }
+            // An HTTP/1.0 request may name its host in the target alone, and is sent on with that as `Host`.
+            let isNamed = head.targetForm == .absolute
+            if isNamed && !AuthorityRules.isWellFormed(bytes.extracting(head.authority.offsets)) {
+                throw .target
+            }
             return
         }
         if head.block.count(of: .host) > 1 { throw .hostRepeated }
         let host = head.block.fields[index].value
-        if host.isEmpty { throw .hostMalformed }
-        let authority = ASCII.authority
-        for position in host.offsets where !authority.contains(bytes[position]) { throw .hostMalformed }
+        if !AuthorityRules.isWellFormed(bytes.extracting(host.offsets)) { throw .hostMalformed }
         if head.targetForm == .absolute {
             // RFC 9112 §3.2.2 lets the target win. Where the two differ, whoever reads `Host` behind us would
             // see another request than we authorised.
@@ -185,6 +188,10 @@ package enum RequestParser {
         else { throw .expectation }
         // "A server MAY omit sending a 100 response if ... there is no content": nothing will be waited for.
         head.expectsContinue = head.version == .http11 && head.framing != .none && head.framing != .length(0)
+        // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that
+        // expectation", and "a client MUST NOT generate a 100-continue expectation in a request that does not
+        // include content": upstreams fall out of step over these, so they are not sent on.
+        if !head.expectsContinue { head.block.remove(at: index) }
     }
 
     private static let methodBytesMax = 32

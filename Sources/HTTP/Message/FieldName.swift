@@ -14,7 +14,10 @@ package enum FieldName: UInt8, CaseIterable, Sendable {
     case proxyConnection, proxyAuthenticate, proxyAuthorization, proxy
     case authorization, cookie, setCookie, origin, secFetchSite, secFetchMode, secFetchDest
     case secPurpose, purpose
-    case contentType, contentEncoding, cacheControl, date, via, userAgent, referer, accept, location
+    case contentType, contentEncoding, cacheControl, date, via, userAgent, referer, accept, location, vary
+    case accessControlRequestMethod, accessControlRequestHeaders
+    case accessControlAllowOrigin, accessControlAllowCredentials, accessControlAllowMethods
+    case accessControlAllowHeaders, accessControlExposeHeaders, accessControlMaxAge
     case forwarded, xForwardedFor, xForwardedProto, xForwardedHost, xForwardedPort, xForwardedPrefix
     case xForwardedServer, xRealIP, xRequestID
     case xAuthSubject, xAuthSession, xAuthScope
@@ -55,6 +58,15 @@ package enum FieldName: UInt8, CaseIterable, Sendable {
         case .referer: "referer"
         case .accept: "accept"
         case .location: "location"
+        case .vary: "vary"
+        case .accessControlRequestMethod: "access-control-request-method"
+        case .accessControlRequestHeaders: "access-control-request-headers"
+        case .accessControlAllowOrigin: "access-control-allow-origin"
+        case .accessControlAllowCredentials: "access-control-allow-credentials"
+        case .accessControlAllowMethods: "access-control-allow-methods"
+        case .accessControlAllowHeaders: "access-control-allow-headers"
+        case .accessControlExposeHeaders: "access-control-expose-headers"
+        case .accessControlMaxAge: "access-control-max-age"
         case .forwarded: "forwarded"
         case .xForwardedFor: "x-forwarded-for"
         case .xForwardedProto: "x-forwarded-proto"

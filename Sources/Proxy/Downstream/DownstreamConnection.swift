@@ -16,9 +16,16 @@ import Sessions
 final class DownstreamConnection: EventTarget {
     let shard: Shard
     let role: ListenerRole
-    let peer: SocketAddress
-    /// The client's address as logs and X-Forwarded-For write it.
-    let clientText: [UInt8]
+    /// The client, or the last proxy in front of us.
+    private(set) var peer: SocketAddress
+    /// The peer's address as logs and X-Forwarded-For write it.
+    private(set) var peerText: [UInt8]
+    /// Whether what the peer says of its clients is believed.
+    private(set) var peerIsTrusted: Bool
+    /// The address that the connection is counted for.
+    private(set) var countedPeer: SocketAddress?
+    /// The first bytes are to be a PROXY header.
+    private var awaitsProxyHeader: Bool
     var transport: Transport
     var input = ByteBuffer()
     var output = ByteBuffer()
@@ -43,7 +50,10 @@ final class DownstreamConnection: EventTarget {
         self.shard = shard
         self.role = role
         peer = accepted.peer
-        clientText = Array(accepted.peer.host.utf8)
+        peerText = Array(accepted.peer.host.utf8)
+        peerIsTrusted = shard.runtime.trusts(accepted.peer)
+        awaitsProxyHeader = role == .proxiedClient
+        countedPeer = role == .client ? accepted.peer : nil
         transport = Transport(FileDescriptor(accepted.descriptor))
         transport.limitUnsent(bytes: Self.unsentBytesMax)
     }
@@ -52,7 +62,10 @@ final class DownstreamConnection: EventTarget {
     func open() {
         do throws(SystemError) {
             try shard.loop.add(self, transport)
-            shard.loop.setDeadline(self, milliseconds: shard.limits.idleTimeoutMilliseconds)
+            shard.loop.setDeadline(
+                self,
+                milliseconds: awaitsProxyHeader
+                    ? shard.limits.headerTimeoutMilliseconds : shard.limits.idleTimeoutMilliseconds)
         } catch {
             shard.runtime.services.log.warning("a connection could not be watched: \(error)")
             close()
@@ -78,6 +91,7 @@ final class DownstreamConnection: EventTarget {
         }
         switch exchange.phase {
         case .idle where !headIsPartial:
+            if awaitsProxyHeader { close() }
             if input.hasBlock || output.hasBlock { rest() } else { close() }
             return
         case .idle:
@@ -106,6 +120,7 @@ final class DownstreamConnection: EventTarget {
         switch transport.receive(into: &input) {
         case .bytes(let count):
             isBulk = count == room
+            exchange.pace.moved(count, shard.loop.now)
             return true
         case .wouldBlock: return false
         case .ended:
@@ -148,6 +163,7 @@ final class DownstreamConnection: EventTarget {
                 shard.loop.callAgain(self)
                 return false
             }
+            if awaitsProxyHeader { return readProxyHeader() }
             requestsInTurn += 1
             return parseHead()
         case .collecting: return collectBody()
@@ -173,23 +189,45 @@ final class DownstreamConnection: EventTarget {
 
     /// Sets until when whatever is waited for must come.
     private func settle() {
+        if exchange.phase != .idle && endsSlowClient() { return }
         if !output.isEmpty {
+            exchange.pace.wait(shard.loop.now)
             shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
             return
         }
         switch exchange.phase {
         case .idle:
-            if headIsPartial { return }
+            if headIsPartial || awaitsProxyHeader { return }
             // Soon, and not now: a busy connection would hand its buffers back and forth with each request.
             shard.loop.setDeadline(self, milliseconds: Self.restMilliseconds)
-        case .collecting: shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
+        case .collecting:
+            exchange.pace.wait(shard.loop.now)
+            shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
         case .relaying where isWaitingForBody:
+            exchange.pace.wait(shard.loop.now)
             shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
         case .lingering: break
         case .tunnelling: settleTunnel()
         case .relaying where exchange.binding != nil: awaitStreamEnd(orMilliseconds: nil)
         default: shard.loop.clearDeadline(self)
         }
+    }
+
+    /// A client that drips keeps each deadline and would hold its connection for ever.
+    private func endsSlowClient() -> Bool {
+        let limits = shard.limits
+        guard
+            exchange.pace.isTooSlow(
+                graceMilliseconds: limits.bodyTimeoutMilliseconds,
+                bytesPerSecond: limits.minimumBytesPerSecond)
+        else { return false }
+        if !output.isEmpty || exchange.hasResponse {
+            abort(.clientTooSlow)
+        } else {
+            exchange.pace = ClientPace()
+            refuse(.clientTooSlow)
+        }
+        return true
     }
 
     private var isWaitingForBody: Bool {
@@ -207,6 +245,34 @@ final class DownstreamConnection: EventTarget {
     }
 
     // MARK: - Heads
+
+    /// Learns from the first bytes who the client is. A peer that may not say so, or says it badly, is sent
+    /// away without a word: it speaks no HTTP yet.
+    private func readProxyHeader() -> Bool {
+        let mayNameClients = peerIsTrusted || shard.runtime.configuration.trustedProxies.isEmpty
+        guard mayNameClients,
+            let result = try? input.withReadable({ (bytes) throws(ProxyProtocolFault) in
+                try ProxyProtocol.parse(bytes)
+            })
+        else {
+            close()
+            return false
+        }
+        guard case .complete(let consumed, let source) = result else { return receive() }
+        input.consume(consumed)
+        awaitsProxyHeader = false
+        if let source {
+            peer = source
+            peerText = Array(source.host.utf8)
+            peerIsTrusted = shard.runtime.trusts(source)
+        }
+        if !shard.runtime.services.census.identify(peer) {
+            close()
+            return false
+        }
+        countedPeer = peer
+        return true
+    }
 
     private func parseHead() -> Bool {
         do throws(ProtocolViolation) {

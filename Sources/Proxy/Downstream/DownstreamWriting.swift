@@ -22,7 +22,7 @@ extension DownstreamConnection {
         if exchange.hasResponse { output.removeAll() }
         exchange.reason = error.word
         switch error {
-        case .violation, .headTimeout, .bodyTimeout, .bodyTooLarge, .shuttingDown:
+        case .violation, .headTimeout, .bodyTimeout, .clientTooSlow, .bodyTooLarge, .shuttingDown:
             exchange.isPersistent = false
         default: break
         }
@@ -38,9 +38,20 @@ extension DownstreamConnection {
         let omitsBody = head.method == .head
         exchange.responseBytes = omitsBody ? 0 : UInt64(response.body.count)
         shard.buffers.supply(&output)
+        var response = response
+        response.lines += crossOriginLines
         response.write(to: &output, date: shard.date, omitsBody: omitsBody, connection: connectionField)
         exchange.phase = .flushing
         pump()
+    }
+
+    /// What lets a page of another origin read the answer; also a refusal, which it could not tell from a
+    /// broken network otherwise.
+    private var crossOriginLines: [UInt8] {
+        guard let crossOrigin = exchange.route?.crossOrigin, !exchange.isPreflight else { return [] }
+        var lines = ByteBuffer()
+        crossOrigin.writeFields(for: head, to: &lines)
+        return lines.withReadable { [UInt8](copying: $0) }
     }
 
     /// RFC 9110 §15.5.6: a 405 says which methods there are.
@@ -68,7 +79,9 @@ extension DownstreamConnection {
         if head.version == .http10 { return }
         shard.buffers.supply(&output)
         ResponseWriting.write(
-            response, date: nil, cookies: [], connection: nil, isChunked: false, to: &output)
+            response, date: nil, cookies: [], connection: nil, isChunked: false, crossOrigin: nil,
+            request: head,
+            to: &output)
         flush()
     }
 
@@ -91,7 +104,7 @@ extension DownstreamConnection {
         let date = response.block.first(.date) == nil ? shard.date : nil
         ResponseWriting.write(
             response, date: date, cookies: cookies, connection: connectionField,
-            isChunked: framing == .chunked,
+            isChunked: framing == .chunked, crossOrigin: exchange.route?.crossOrigin, request: head,
             to: &output)
         if response.isEventStream { bindStream() }
     }
@@ -104,7 +117,7 @@ extension DownstreamConnection {
         shard.buffers.supply(&output)
         ResponseWriting.write(
             response, date: nil, cookies: [], connection: "Upgrade\r\nUpgrade: websocket", isChunked: false,
-            to: &output)
+            crossOrigin: nil, request: head, to: &output)
     }
 
     /// Adds a piece of the answer's body.
@@ -149,8 +162,9 @@ extension DownstreamConnection {
     func flush() {
         while !output.isEmpty && transport.maySend {
             switch transport.send(from: &output) {
-            case .bytes:
+            case .bytes(let count):
                 exchange.hasSent = true
+                exchange.pace.moved(count, shard.loop.now)
                 if exchange.phase == .relaying || exchange.phase == .tunnelling {
                     exchange.upstream?.resumeResponse()
                 }
@@ -162,6 +176,7 @@ extension DownstreamConnection {
         }
         // Also when an upstream's event brought us here: a client that reads nothing has no event of its own.
         if !output.isEmpty {
+            exchange.pace.wait(shard.loop.now)
             shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
         }
     }
@@ -176,7 +191,8 @@ extension DownstreamConnection {
 private enum ResponseWriting {
     static func write(
         _ response: borrowing ResponseHead, date: [UInt8]?, cookies: [String], connection: StaticString?,
-        isChunked: Bool, to output: inout ByteBuffer
+        isChunked: Bool, crossOrigin: CrossOrigin?, request: borrowing RequestHead,
+        to output: inout ByteBuffer
     ) {
         output.append("HTTP/1.1 ")
         output.append(decimal: UInt64(response.status))
@@ -194,6 +210,7 @@ private enum ResponseWriting {
             output.append(text: cookie)
             output.append("\r\n")
         }
+        if let crossOrigin { crossOrigin.writeFields(for: request, to: &output) }
         if !cookies.isEmpty { output.append("Cache-Control: no-store\r\n") }
         if let connection {
             output.append("Connection: ")

@@ -59,6 +59,10 @@ final class Exchange {
     var binding: StreamBinding?
     /// The upstream's end of a tunnel has sent its last byte.
     var upstreamHasEnded = false
+    /// What trusted proxies say of the request.
+    var forwarded = ForwardedFields.none
+    /// How the client keeps pace while it is waited for.
+    var pace = ClientPace()
     var requestBody = BodyReader(.none)
     /// Whether the whole request body has been taken from the client.
     var requestIsComplete = true
@@ -107,6 +111,8 @@ final class Exchange {
     var reason = ""
     /// What an observed route would have refused the request for.
     var observed = ""
+    /// A preflight, whose answer says all there is to say of origins.
+    var isPreflight = false
     /// Whose session was begun or refreshed.
     var loggedSession: (subject: [UInt8], sid: [UInt8])?
 
@@ -126,6 +132,8 @@ final class Exchange {
         upstream = nil
         binding = nil
         upstreamHasEnded = false
+        if !forwarded.clientText.isEmpty || forwarded.isTold { forwarded = .none }
+        pace = ClientPace()
         requestIsComplete = true
         requestBytes = 0
         if !collected.isEmpty { collected.removeAll() }
@@ -149,6 +157,7 @@ final class Exchange {
         responseBytes = 0
         reason = ""
         observed = ""
+        isPreflight = false
         loggedSession = nil
     }
 }

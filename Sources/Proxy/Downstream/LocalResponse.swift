@@ -10,6 +10,8 @@ struct LocalResponse {
     var status: Int
     /// Field lines beside Content-Type, Content-Length and Connection.
     var fields: [(name: StaticString, value: String)] = []
+    /// Whole lines beside them.
+    var lines: [UInt8] = []
     var contentType = "application/json"
     var body: [UInt8] = []
 
@@ -55,7 +57,11 @@ struct LocalResponse {
     /// The answer to a failure of an exchange.
     static func failure(_ error: ProxyError) -> LocalResponse {
         var response = problem(error.status, code: error.word, detail: error.explanation)
-        if error.status == 503 { response.fields.append(("Retry-After", "1")) }
+        switch error {
+        case .rateLimited(let seconds): response.fields.append(("Retry-After", String(seconds)))
+        case _ where error.status == 503: response.fields.append(("Retry-After", "1"))
+        default: break
+        }
         return response
     }
 
@@ -86,6 +92,7 @@ struct LocalResponse {
             output.append(text: field.value)
             output.append("\r\n")
         }
+        output.append(lines)
         if let connection {
             output.append("Connection: ")
             output.append(connection)

@@ -5,6 +5,7 @@
 import Configuration
 import HTTP
 import JOSE
+import Network
 import Observability
 import Primitives
 import Sessions
@@ -17,6 +18,14 @@ extension DownstreamConnection {
         exchange.requestBody = BodyReader(head.framing)
         exchange.requestIsComplete = exchange.requestBody.isComplete
         exchange.requestBytesMax = shard.limits.requestBodyBytes
+        if peerIsTrusted {
+            exchange.forwarded = ForwardedFields(
+                head.block, peerIsTrusted: true, trusted: shard.runtime.trustedProxies)
+        }
+        if Via.isLoop(head) {
+            refuse(.loop)
+            return
+        }
         // RFC 9110 §9.3.8: TRACE sends the request back to who sent it, with the identity that we add to it.
         if head.method == .trace {
             refuse(.methodNotAllowed)
@@ -68,11 +77,43 @@ extension DownstreamConnection {
         }
         exchange.route = route
         exchange.requestBytesMax = route.requestBodyBytesMax
+        if let answer = route.crossOrigin?.preflightAnswer(to: head) {
+            exchange.isPreflight = true
+            respond(LocalResponse(status: answer.status, lines: answer.fields))
+            return
+        }
         if !head.block.withBytes({ route.takes($0.extracting(head.methodRange.offsets)) }) {
             respondMethodNotAllowed(route.allowText)
             return
         }
+        if route.configuration.rate?.key == .address, !keepsRate(route) { return }
         askGate(route)
+    }
+
+    /// Whether the client keeps to the rate of a route; if not, it has been told so.
+    private func keepsRate(_ route: Route) -> Bool {
+        guard let limiter = route.rate else { return true }
+        var key = addressKey
+        if route.configuration.rate?.key == .subject, let token = exchange.token {
+            let subject = token.subjectBytes
+            key = RateKey(subject: subject.span)
+        }
+        guard case .refused(let seconds) = limiter.admit(key, now: shard.loop.now) else { return true }
+        let error = ProxyError.rateLimited(retryAfterSeconds: seconds)
+        if route.configuration.isObserved {
+            exchange.observed = error.word
+            return true
+        }
+        refuse(error)
+        return false
+    }
+
+    /// The bucket of the client's address.
+    var addressKey: RateKey { exchange.forwarded.client.map(RateKey.init(address:)) ?? RateKey(peer: peer) }
+
+    /// The client's address, as far as trusted proxies tell it.
+    var clientText: [UInt8] {
+        exchange.forwarded.clientText.isEmpty ? peerText : exchange.forwarded.clientText
     }
 
     private func askGate(_ route: Route) {
@@ -93,6 +134,7 @@ extension DownstreamConnection {
             exchange.token = token
             exchange.bearerIsOurs = bearerIsOurs
         }
+        if route.configuration.rate?.key == .subject, !keepsRate(route) { return }
         switch route.configuration.destination {
         case .upstream(let index): forward(route, to: shard.pool(index))
         case .fixed(let response): respond(.fixed(response))

@@ -2,6 +2,7 @@
 // Which of them a request is for, and what is common to all.
 
 import JOSE
+import Network
 import Observability
 import HTTP
 import Primitives
@@ -24,6 +25,13 @@ enum Endpoint {
         let path = connection.withPath { String(lossy: $0) }
         if path == "/.well-known/jwks.json" {
             publishKeys(connection)
+            return
+        }
+        if let limiter = connection.shard.runtime.refreshRate,
+            case .refused(let seconds) = limiter.admit(
+                connection.addressKey, now: connection.shard.loop.now)
+        {
+            connection.refuse(.rateLimited(retryAfterSeconds: seconds))
             return
         }
         let refreshPath = String(decoding: connection.shard.runtime.refreshPath, as: UTF8.self)

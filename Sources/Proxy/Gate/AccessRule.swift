@@ -114,7 +114,8 @@ enum AccessRule {
         // A WebSocket handshake is a GET, and no same-origin policy stands in a foreign page's way: it counts
         // as unsafe.
         if case .cookies = credentials, !head.method.isSafe || head.asksForWebSocket,
-            !SameOrigin.isShown(by: head, runtime.publicOrigin)
+            !SameOrigin.isShown(by: head, runtime.publicOrigin),
+            route.crossOrigin?.allowsStateChange(head) != true
         {
             return .refused(.crossOrigin, token)
         }

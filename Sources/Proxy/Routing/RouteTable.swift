@@ -35,6 +35,8 @@ final class Route: Sendable {
     private let methods: [[UInt8]]
     /// The value of Allow.
     let allowText: String
+    let rate: RateLimiter?
+    let crossOrigin: CrossOrigin?
 
     init(_ configuration: RouteConfiguration, limits: LimitsConfiguration) {
         self.configuration = configuration
@@ -56,6 +58,8 @@ final class Route: Sendable {
         if methods.contains("GET"), !methods.contains("HEAD") { methods.append("HEAD") }
         self.methods = methods.map { Array($0.utf8) }
         allowText = methods.joined(separator: ", ")
+        rate = configuration.rate.map(RateLimiter.init)
+        crossOrigin = configuration.cors.map { CrossOrigin($0, routeMethods: methods) }
     }
 
     /// Whether the route takes a method.

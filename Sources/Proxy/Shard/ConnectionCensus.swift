@@ -21,26 +21,35 @@ package final class ConnectionCensus: Sendable {
     }
 
     /// Counts a connection in; false when a limit forbids it.
-    func admit(_ peer: SocketAddress) -> Bool {
+    ///
+    /// - Parameter peer: nil where it is not known yet.
+    func admit(_ peer: SocketAddress?) -> Bool {
         counts.withLock { counts in
-            if counts.total >= totalMax { return false }
-            // Peers on unix sockets have no address that tells one from another.
-            if peer.family == .unix {
-                counts.total += 1
-                return true
-            }
-            let fromAddress = counts.byAddress[peer.bytes, default: 0]
-            if fromAddress >= perAddressMax { return false }
+            if counts.total >= totalMax || !admit(peer, &counts) { return false }
             counts.total += 1
-            counts.byAddress[peer.bytes] = fromAddress + 1
             return true
         }
     }
 
-    func remove(_ peer: SocketAddress) {
+    /// Counts a connection for its address, which has just become known; false when the limit forbids it.
+    func identify(_ peer: SocketAddress) -> Bool { counts.withLock { admit(peer, &$0) } }
+
+    private func admit(_ peer: SocketAddress?, _ counts: inout Counts) -> Bool {
+        // Peers on unix sockets have no address that tells one from another.
+        guard let peer, peer.family != .unix else { return true }
+        let fromAddress = counts.byAddress[peer.bytes, default: 0]
+        if fromAddress >= perAddressMax { return false }
+        counts.byAddress[peer.bytes] = fromAddress + 1
+        return true
+    }
+
+    /// Counts a connection out.
+    ///
+    /// - Parameter peer: the address that it was counted for; nil where it never became known.
+    func remove(_ peer: SocketAddress?) {
         counts.withLock { counts in
             counts.total -= 1
-            if peer.family == .unix { return }
+            guard let peer, peer.family != .unix else { return }
             let left = counts.byAddress[peer.bytes, default: 1] - 1
             counts.byAddress[peer.bytes] = left > 0 ? left : nil
         }

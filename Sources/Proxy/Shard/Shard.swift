@@ -169,7 +169,7 @@ package final class Shard {
 
     func connectionClosed(_ connection: DownstreamConnection) {
         connectionCount -= 1
-        if connection.role == .client { runtime.services.census.remove(connection.peer) }
+        if connection.role != .control { runtime.services.census.remove(connection.countedPeer) }
         tellWhenDrained()
     }
 

@@ -8,6 +8,8 @@ package import Sessions
 package enum ListenerRole: Sendable {
     /// The public side: routes and the refresh endpoints.
     case client
+    /// The same, behind a proxy whose PROXY header says who the client is.
+    case proxiedClient
     /// The private side: health and the control API.
     case control
 }

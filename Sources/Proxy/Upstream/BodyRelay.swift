@@ -100,6 +100,7 @@ extension UpstreamConnection {
         let signal = SessionSignal.read(
             head, route: downstream.exchange.route, tokenOverhead: pool.shard.runtime.tokenOverhead)
         Self.prepare(&head, names: pool.shard.runtime.cookieNames)
+        if downstream.exchange.route?.crossOrigin != nil { CrossOrigin.removeFields(of: &head.block) }
         switch signal {
         case .none: startBody(downstream, cookies: [])
         case .malformed(let reason):

@@ -1,6 +1,7 @@
 // The request as the upstream gets it: the client's head with what must not pass taken out, and what only the
 // gateway can say put in. The path is the one that was matched; the framing is ours.
 
+import Configuration
 import HTTP
 import Primitives
 
@@ -18,7 +19,7 @@ enum RequestWriting {
 
     /// Writes the whole head.
     static func write(
-        _ head: borrowing RequestHead, exchange: Exchange, client: [UInt8], scheme: [UInt8],
+        _ head: borrowing RequestHead, exchange: Exchange, peer: [UInt8], scheme: PublicURL.Scheme,
         authority: [UInt8], to output: inout ByteBuffer
     ) {
         head.block.withBytes { bytes in
@@ -37,8 +38,15 @@ enum RequestWriting {
         if let route = exchange.route {
             if let token = exchange.token { IdentityFields.write(token, route: route, to: &output) }
             output.append(route.setLines)
+            if !route.forwardedPrefix.isEmpty {
+                output.append("X-Forwarded-Prefix: ")
+                output.append(route.forwardedPrefix)
+                output.append("\r\n")
+            }
         }
-        writeForwarded(head, client, scheme, to: &output)
+        exchange.forwarded.write(
+            head.block, peer: peer, connectionScheme: scheme, authority: head.authority, to: &output)
+        Via.write(head.version, to: &output)
         if exchange.route?.setsHost != true { writeHost(head, authority, to: &output) }
         if head.asksForWebSocket { output.append("Connection: Upgrade\r\nUpgrade: websocket\r\n") }
         output.append(head.framing == .chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n")
@@ -73,19 +81,32 @@ enum RequestWriting {
         }
         output.append("\r\n")
     }
+}
 
-    /// Who asked, and how: what the upstream can no longer see from its own connection.
-    private static func writeForwarded(
-        _ head: borrowing RequestHead, _ client: [UInt8], _ scheme: [UInt8], to output: inout ByteBuffer
-    ) {
-        output.append("X-Forwarded-For: ")
-        output.append(client)
-        output.append("\r\nX-Forwarded-Proto: ")
-        output.append(scheme)
-        output.append("\r\n")
-        if head.authority.isEmpty { return }
-        output.append("X-Forwarded-Host: ")
-        head.block.withBytes { bytes in output.append(bytes, head.authority) }
-        output.append("\r\n")
+/// RFC 9110 §7.6.3: "A gateway MUST send an appropriate Via header field in each inbound request message that
+/// it forwards". Responses carry none, which the section leaves to the gateway: clients learn nothing of it.
+enum Via {
+    /// Adds this gateway; what the request has been through before stands in lines of its own.
+    static func write(_ version: Version, to output: inout ByteBuffer) {
+        output.append(version == .http10 ? "Via: 1.0 auth-gateway\r\n" : "Via: 1.1 auth-gateway\r\n")
     }
+
+    /// Whether a request goes round: one gateway behind another is common, and ten of them are a mistake.
+    static func isLoop(_ head: borrowing RequestHead) -> Bool {
+        if head.block.first(.via) == nil { return false }
+        return head.block.withBytes { bytes in
+            var count = 0
+            for field in head.block.fields where field.known == .via {
+                var index = field.value.start
+                while index + name.utf8CodeUnitCount <= field.value.end {
+                    if bytes.extracting(index..<index + name.utf8CodeUnitCount).equals(name) { count += 1 }
+                    index += 1
+                }
+            }
+            return count >= passesMax
+        }
+    }
+
+    private static let name: StaticString = "auth-gateway"
+    private static let passesMax = 10
 }

@@ -48,10 +48,10 @@ final class UpstreamConnection: EventTarget {
     private(set) var hasReceived = false
     /// The exchange shows whether a server that failures have taken out is back.
     var isTrial = false
-    private var responseTimeoutMilliseconds: Int64 = 0
-    private var idleTimeoutMilliseconds: Int64 = 0
     /// The last read took all the room there was.
     private var isBulk = false
+    private var responseTimeoutMilliseconds: Int64 = 0
+    private var idleTimeoutMilliseconds: Int64 = 0
     /// The response waits because the client reads slowly.
     var isBlocked = false
     /// Nothing was asked of it for a moment: only what it needs to wait is left of it.
@@ -88,8 +88,9 @@ final class UpstreamConnection: EventTarget {
         isBlocked = false
         shard.buffers.supply(&output)
         RequestWriting.write(
-            downstream.head, exchange: downstream.exchange, client: downstream.clientText,
-            scheme: shard.runtime.scheme, authority: server.shared.authority, to: &output)
+            downstream.head, exchange: downstream.exchange, peer: downstream.peerText,
+            scheme: shard.runtime.configuration.publicURL.scheme, authority: server.shared.authority,
+            to: &output)
         if !isEstablished {
             shard.loop.setDeadline(self, milliseconds: pool.target.configuration.connectTimeoutMilliseconds)
             return
