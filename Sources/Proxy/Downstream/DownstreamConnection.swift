@@ -37,6 +37,8 @@ final class DownstreamConnection: EventTarget {
     /// The client will send no more.
     private(set) var hasEnded = false
     private(set) var isClosed = false
+    /// The deadline of an idle connection is its last: it has nothing left to give back.
+    private var hasRested = true
     private var isPumping = false
     private var mustPump = false
     private var lingered = 0
@@ -91,8 +93,7 @@ final class DownstreamConnection: EventTarget {
         }
         switch exchange.phase {
         case .idle where !headIsPartial:
-            if awaitsProxyHeader { close() }
-            if input.hasBlock || output.hasBlock { rest() } else { close() }
+            if awaitsProxyHeader || hasRested { close() } else { rest() }
             return
         case .idle:
             beginBrokenExchange()
@@ -199,6 +200,7 @@ final class DownstreamConnection: EventTarget {
         case .idle:
             if headIsPartial || awaitsProxyHeader { return }
             // Soon, and not now: a busy connection would hand its buffers back and forth with each request.
+            hasRested = false
             shard.loop.setDeadline(self, milliseconds: Self.restMilliseconds)
         case .collecting:
             exchange.pace.wait(shard.loop.now)
@@ -236,6 +238,7 @@ final class DownstreamConnection: EventTarget {
 
     /// Nothing has come for a moment: an idle connection holds no buffers, and waits out its time.
     private func rest() {
+        hasRested = true
         shard.buffers.reclaim(&input)
         shard.buffers.reclaim(&output)
         head.block.release()
