@@ -67,7 +67,8 @@ package struct Transport: ~Copyable {
 
     /// Sends as many of `bytes` as the connection takes now.
     ///
-    /// - Returns: how many it has taken. A broken connection takes none, and says so at the next `send(from:)`.
+    /// - Returns: how many it has taken. A broken connection takes none, and says so at the next
+    ///   `send(from:)`.
     package mutating func send(_ bytes: Span<UInt8>) -> Int {
         if !maySend { return 0 }
         switch Syscalls.send(descriptor.raw, bytes) {

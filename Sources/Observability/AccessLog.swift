@@ -10,6 +10,8 @@ package import Primitives
 /// What is known of an exchange when it is over.
 package struct AccessEntry: Sendable {
     package var client: [UInt8] = []
+    /// What all that handle the request call it.
+    package var requestID: [UInt8] = []
     package var status = 0
     /// Bytes of the response body that were handed to the client's connection.
     package var responseBytes: UInt64 = 0
@@ -87,6 +89,7 @@ package struct AccessLog: ~Copyable {
         lines.append(decimal: entry.responseBytes)
         lines.append(",\"event.duration\":")
         lines.append(decimal: UInt64(max(0, entry.durationMicroseconds)) * 1000)
+        appendMember(",\"http.request.id\":\"", entry.requestID.span)
         appendMember(",\"gateway.route\":\"", entry.route.span)
         appendMember(",\"gateway.upstream\":\"", entry.upstream.span)
         appendMember(",\"gateway.server\":\"", entry.server.span)

@@ -1,6 +1,6 @@
 # The one oracle of all hostile tests: each request that reaches the upstream is one that the client has
-# really sent, whole, in the gateway's own canonical writing; and nothing else reaches it. Here are an upstream
-# that holds every byte against the strict reader, a client that sends any, and the rule for refusals.
+# really sent, whole, in the gateway's own canonical writing; and nothing else reaches it. Here are an
+# upstream that holds every byte against the strict reader, a client that sends any, and the rule of refusals.
 
 import re
 import socket

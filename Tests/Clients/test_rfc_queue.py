@@ -2,6 +2,7 @@
 # request: on a kept connection each of these would be the answer to the next client's request (response queue
 # poisoning).
 
+import glob
 import os
 import signal
 import time
@@ -53,11 +54,21 @@ class Queue(unittest.TestCase):
         """Lets all of these happen while the gateway looks at nothing, and then at all of them at once."""
         os.kill(gateway.process.pid, signal.SIGSTOP)
         try:
+            # The signal is there at once, and its effect a moment later.
+            wait_until(lambda: self.states(gateway) == {"T"}, what="the gateway stands still")
             for action in actions:
                 action()
                 time.sleep(0.01)
         finally:
             os.kill(gateway.process.pid, signal.SIGCONT)
+
+    def states(self, gateway):
+        """What its threads are doing, as /proc tells it."""
+        found = set()
+        for path in glob.glob(f"/proc/{gateway.process.pid}/task/*/stat"):
+            with open(path) as file:
+                found.add(file.read().rpartition(")")[2].split()[0])
+        return found
 
     def race(self, upstream_is_first):
         witness, gateway = self.start()

@@ -9,7 +9,7 @@ from oracle import Client, Refusals, Witness
 
 ROUTES = """
 route /open/ { upstream api; access anonymous; request_body 64k; }
-route = / { upstream api; access anonymous; }
+route guarded.example/ { upstream api; }
 route / { upstream api; }
 """
 GET = b"GET /open/x HTTP/1.1\r\nHost: a\r\n"
@@ -244,3 +244,19 @@ class Requests(unittest.TestCase, Refusals):
         self.assertTrue(client.send(GET + b"X: \t" + value + b" \t" + value + b"\t \r\n\r\n").next())
         self.assertEqual(witness.requests[0].all(b"x"), [value + b" \t" + value])
         client.close()
+
+    def test_guarded_host_has_no_second_spelling(self):
+        # Each would be another host to the routes, and the guarded one to who cuts, trims or decodes.
+        for host in (b"guarded.example", b"GUARDED.example.", b"guarded.example:80", b"guarded.example:"):
+            client = Client(gateway.port)
+            start = b"GET /open/x HTTP/1.1\r\nConnection: close\r\n"
+            answer = client.send(start + b"Host: %s\r\n\r\n" % host).all()
+            self.assertTrue(answer.startswith(b"HTTP/1.1 401 "), host)
+            client.close()
+        table = {}
+        for host in (
+            b"guarded.example:80:80", b"guarded.example..", b"guarded%2eexample", b"guarded.example:+80",
+            b"guarded.example:65616", b"guarded.example,a", b"guarded.example;a", b"guarded..example",
+        ):
+            table[host] = (b"GET /open/x HTTP/1.1\r\nHost: %s\r\n\r\n" % host, 400, "host_malformed")
+        self.assert_refused(table, witness, gateway)

@@ -1,6 +1,6 @@
 # A hostile upstream, as RFC 9112 §4-8 has it answer and as it should not: heads, lengths and chunks in all
-# shapes that two readers have read differently, interim answers, and answers that end too early. A client gets
-# its own whole answer, a 502, or a visibly broken one, and nothing of anybody else's.
+# shapes that two readers have read differently, interim answers, and answers that end too early. A client
+# gets its own whole answer, a 502, or a visibly broken one, and nothing of anybody else's.
 
 import re
 import time

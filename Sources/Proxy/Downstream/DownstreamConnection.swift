@@ -17,23 +17,23 @@ final class DownstreamConnection: EventTarget {
     let shard: Shard
     let role: ListenerRole
     /// The client, or the last proxy in front of us.
-    private(set) var peer: SocketAddress
+    var peer: SocketAddress
     /// The peer's address as logs and X-Forwarded-For write it.
-    private(set) var peerText: [UInt8]
+    var peerText: [UInt8]
     /// Whether what the peer says of its clients is believed.
-    private(set) var peerIsTrusted: Bool
+    var peerIsTrusted: Bool
     /// The address that the connection is counted for.
-    private(set) var countedPeer: SocketAddress?
+    var countedPeer: SocketAddress?
     /// The first bytes are to be a PROXY header.
-    private var awaitsProxyHeader: Bool
+    var awaitsProxyHeader: Bool
     var transport: Transport
     var input = ByteBuffer()
     var output = ByteBuffer()
     var head = RequestHead()
     let exchange = Exchange()
-    private var scanner = HeadScanner()
+    var scanner = HeadScanner()
     /// Part of a head has arrived; its end is searched before it is parsed again.
-    private var headIsPartial = false
+    var headIsPartial = false
     /// The client will send no more.
     private(set) var hasEnded = false
     private(set) var isClosed = false
@@ -247,88 +247,6 @@ final class DownstreamConnection: EventTarget {
             self, milliseconds: max(100, shard.limits.idleTimeoutMilliseconds - Self.restMilliseconds))
     }
 
-    // MARK: - Heads
-
-    /// Learns from the first bytes who the client is. A peer that may not say so, or says it badly, is sent
-    /// away without a word: it speaks no HTTP yet.
-    private func readProxyHeader() -> Bool {
-        let mayNameClients = peerIsTrusted || shard.runtime.configuration.trustedProxies.isEmpty
-        guard mayNameClients,
-            let result = try? input.withReadable({ (bytes) throws(ProxyProtocolFault) in
-                try ProxyProtocol.parse(bytes)
-            })
-        else {
-            close()
-            return false
-        }
-        guard case .complete(let consumed, let source) = result else { return receive() }
-        input.consume(consumed)
-        awaitsProxyHeader = false
-        if let source {
-            peer = source
-            peerText = Array(source.host.utf8)
-            peerIsTrusted = shard.runtime.trusts(source)
-        }
-        if !shard.runtime.services.census.identify(peer) {
-            close()
-            return false
-        }
-        countedPeer = peer
-        return true
-    }
-
-    private func parseHead() -> Bool {
-        do throws(ProtocolViolation) {
-            let limits = shard.runtime.messageLimits
-            if headIsPartial {
-                guard
-                    try input.withReadable({ (bytes) throws(ProtocolViolation) in
-                        try scanner.end(in: bytes, limits: limits)
-                    }) != nil
-                else { return awaitHead() }
-            }
-            let result = try input.withReadable { (bytes) throws(ProtocolViolation) in
-                try RequestParser.parse(bytes, into: &head, limits: limits)
-            }
-            guard case .complete(let count) = result else { return awaitHead() }
-            input.consume(count)
-            headIsPartial = false
-            exchange.begin(microseconds: shard.logsAccess ? Clock.microseconds : 0)
-            exchange.isPersistent = head.isPersistent && !shard.isDraining
-            dispatchRequest()
-        } catch {
-            beginBrokenExchange()
-            refuse(.violation(error))
-        }
-        return true
-    }
-
-    private func awaitHead() -> Bool {
-        if hasEnded {
-            // RFC 9112 §8: the client gave up in mid-head; there is nobody to answer.
-            close()
-            return false
-        }
-        if !headIsPartial {
-            headIsPartial = true
-            scanner.reset()
-            shard.loop.setDeadline(self, milliseconds: shard.limits.headerTimeoutMilliseconds)
-        }
-        // The parsers refuse a head that is too large, so this growth is bounded by their limit.
-        if input.freeCount == 0 { input.reserve(input.count + 1) }
-        return receive()
-    }
-
-    /// An exchange for a request that could not be read: so that it is answered and logged like any other.
-    private func beginBrokenExchange() {
-        head.reset()
-        headIsPartial = false
-        exchange.begin(microseconds: Clock.microseconds)
-        exchange.isPersistent = false
-        // Where the next request would begin is unknown.
-        exchange.requestIsComplete = false
-    }
-
     // MARK: - The end
 
     /// The exchange is over and its answer has left: it is logged, and the connection goes on or closes.
@@ -386,6 +304,7 @@ final class DownstreamConnection: EventTarget {
         if !shard.logsAccess { return }
         var entry = AccessEntry()
         entry.client = clientText
+        entry.requestID = exchange.requestID.bytes(head.block)
         entry.status = exchange.status
         entry.responseBytes = exchange.responseBytes
         entry.durationMicroseconds = Clock.microseconds - exchange.startedMicroseconds

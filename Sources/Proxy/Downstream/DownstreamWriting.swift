@@ -136,7 +136,8 @@ extension DownstreamConnection {
 
     /// The answer is complete; the upstream has let go of the exchange.
     func endResponse() {
-        BodyWriter.appendEnd(framing: exchange.responseFraming, to: &output)
+        let trailers = exchange.wantsTrailers ? exchange.upstream?.reader.trailers ?? [] : []
+        BodyWriter.appendEnd(framing: exchange.responseFraming, trailers: trailers, to: &output)
         exchange.upstream = nil
         exchange.phase = .flushing
         pump()

@@ -59,6 +59,9 @@ final class Exchange {
     var binding: StreamBinding?
     /// The upstream's end of a tunnel has sent its last byte.
     var upstreamHasEnded = false
+    /// The client can do something with trailer fields.
+    var wantsTrailers = false
+    var requestID = RequestID.received(.empty)
     /// What trusted proxies say of the request.
     var forwarded = ForwardedFields.none
     /// How the client keeps pace while it is waited for.

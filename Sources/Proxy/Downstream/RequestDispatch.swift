@@ -18,6 +18,8 @@ extension DownstreamConnection {
         exchange.requestBody = BodyReader(head.framing)
         exchange.requestIsComplete = exchange.requestBody.isComplete
         exchange.requestBytesMax = shard.limits.requestBodyBytes
+        exchange.requestID = shard.requestIDs.id(of: head.block, isTrusted: peerIsTrusted)
+        exchange.wantsTrailers = head.block.acceptsTrailers
         if peerIsTrusted {
             exchange.forwarded = ForwardedFields(
                 head.block, peerIsTrusted: true, trusted: shard.runtime.trustedProxies)

@@ -12,6 +12,7 @@ enum IdentityFields {
     static func strip(_ block: inout HeaderBlock, runtime: GatewayRuntime) {
         block.removeImitations()
         block.removeAliases(ours)
+        block.removeAliases(RequestID.fields)
         for folded in runtime.identityNames { block.removeFolded(folded) }
     }
 

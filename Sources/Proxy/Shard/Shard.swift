@@ -18,6 +18,7 @@ package final class Shard {
     let loop: EventLoop
     let gatekeeper: Gatekeeper
     var buffers = ByteBufferPool(blockBytes: 16 * 1024, blocksMax: 256)
+    var requestIDs = RequestIDMint()
     private(set) var isDraining = false
     /// The wall time of the current batch of events.
     private(set) var wallTime = Clock.wall

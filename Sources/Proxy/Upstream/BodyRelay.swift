@@ -96,7 +96,10 @@ extension UpstreamConnection {
     }
 
     private func takeFinalHead(_ downstream: DownstreamConnection) {
-        reader = BodyReader(head.framing)
+        reader =
+            head.framing == .chunked && downstream.exchange.wantsTrailers
+            ? BodyReader(.chunked, refusedTrailers: Persistence.fieldsNamed(by: head.block))
+            : BodyReader(head.framing)
         let signal = SessionSignal.read(
             head, route: downstream.exchange.route, tokenOverhead: pool.shard.runtime.tokenOverhead)
         Self.prepare(&head, names: pool.shard.runtime.cookieNames)

@@ -1,5 +1,5 @@
-// One name for a request in the logs of all that handle it: the client's X-Request-Id where it is a usable
-// one, else one of ours. No secret, and nothing is granted for knowing it; but it should not tell anybody how
+// One name for a request in the logs of all that handle it: the X-Request-Id of a trusted proxy where it is a
+// usable one, else one of ours. No secret, and nothing is granted for knowing it; but it should not tell anybody how
 // many requests there have been, so a made one is a counter that no outsider can read.
 
 import HTTP
@@ -26,6 +26,14 @@ enum RequestID: Equatable {
             Self.append(high, to: &output)
             Self.append(low, to: &output)
         }
+    }
+
+    /// The id by itself; empty where no head could be read.
+    func bytes(_ block: borrowing HeaderBlock) -> [UInt8] {
+        if self == .received(.empty) { return [] }
+        var buffer = ByteBuffer()
+        write(block, to: &buffer)
+        return buffer.withReadable { [UInt8](copying: $0) }
     }
 
     /// Appends `X-Request-Id: …` and its CRLF.
@@ -81,9 +89,12 @@ struct RequestIDMint {
         keys = (random.next(), random.next())
     }
 
-    /// The id of a request: the client's, or a new one.
-    mutating func id(of block: borrowing HeaderBlock) -> RequestID {
-        if let range = RequestID.received(block) { return .received(range) }
+    /// The id of a request: the one that it came with, or a new one.
+    ///
+    /// - Parameter isTrusted: whether what came with it is believed; a stranger's would stand in our logs beside
+    ///   somebody else's.
+    mutating func id(of block: borrowing HeaderBlock, isTrusted: Bool) -> RequestID {
+        if isTrusted, let range = RequestID.received(block) { return .received(range) }
         counter &+= 1
         return .made(high: prefix, low: Self.mix(counter ^ keys.0) ^ keys.1)
     }

@@ -48,7 +48,13 @@ enum RequestWriting {
             head.block, peer: peer, connectionScheme: scheme, authority: head.authority, to: &output)
         Via.write(head.version, to: &output)
         if exchange.route?.setsHost != true { writeHost(head, authority, to: &output) }
-        if head.asksForWebSocket { output.append("Connection: Upgrade\r\nUpgrade: websocket\r\n") }
+        if head.asksForWebSocket {
+            output.append("Connection: Upgrade\r\nUpgrade: websocket\r\n")
+        } else if exchange.wantsTrailers {
+            // RFC 9110 §10.1.4: "A sender of TE MUST also send a "TE" connection option".
+            output.append("Connection: TE\r\nTE: trailers\r\n")
+        }
+        exchange.requestID.writeLine(head.block, to: &output)
         output.append(head.framing == .chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n")
     }
 

@@ -1,0 +1,91 @@
+// What a client's bytes begin with: the PROXY header of its connection, where a proxy in front of us sends one,
+// and the head of each request. What breaks the rules here is answered like any other request, and logged, and
+// is the last one: where the next would begin is unknown.
+
+import Configuration
+import HTTP
+import Network
+import Primitives
+
+extension DownstreamConnection {
+    /// Learns from the first bytes who the client is. A peer that may not say so, or says it badly, is sent
+    /// away without a word: it speaks no HTTP yet.
+    func readProxyHeader() -> Bool {
+        let mayNameClients = peerIsTrusted || shard.runtime.configuration.trustedProxies.isEmpty
+        guard mayNameClients,
+            let result = try? input.withReadable({ (bytes) throws(ProxyProtocolFault) in
+                try ProxyProtocol.parse(bytes)
+            })
+        else {
+            close()
+            return false
+        }
+        guard case .complete(let consumed, let source) = result else { return receive() }
+        input.consume(consumed)
+        awaitsProxyHeader = false
+        if let source {
+            peer = source
+            peerText = Array(source.host.utf8)
+            peerIsTrusted = shard.runtime.trusts(source)
+        }
+        if !shard.runtime.services.census.identify(peer) {
+            close()
+            return false
+        }
+        countedPeer = peer
+        return true
+    }
+
+    func parseHead() -> Bool {
+        do throws(ProtocolViolation) {
+            let limits = shard.runtime.messageLimits
+            if headIsPartial {
+                guard
+                    try input.withReadable({ (bytes) throws(ProtocolViolation) in
+                        try scanner.end(in: bytes, limits: limits)
+                    }) != nil
+                else { return awaitHead() }
+            }
+            let result = try input.withReadable { (bytes) throws(ProtocolViolation) in
+                try RequestParser.parse(bytes, into: &head, limits: limits)
+            }
+            guard case .complete(let count) = result else { return awaitHead() }
+            input.consume(count)
+            headIsPartial = false
+            exchange.begin(microseconds: shard.logsAccess ? Clock.microseconds : 0)
+            exchange.isPersistent = head.isPersistent && !shard.isDraining
+            dispatchRequest()
+        } catch {
+            beginBrokenExchange()
+            refuse(.violation(error))
+        }
+        return true
+    }
+
+    private func awaitHead() -> Bool {
+        if hasEnded {
+            // RFC 9112 §8: the client gave up in mid-head; there is nobody to answer.
+            close()
+            return false
+        }
+        if !headIsPartial {
+            headIsPartial = true
+            scanner.reset()
+            shard.loop.setDeadline(self, milliseconds: shard.limits.headerTimeoutMilliseconds)
+        }
+        // The parsers refuse a head that is too large, so this growth is bounded by their limit.
+        if input.freeCount == 0 { input.reserve(input.count + 1) }
+        return receive()
+    }
+
+    /// An exchange for a request that could not be read: so that it is answered and logged like any other.
+    func beginBrokenExchange() {
+        head.reset()
+        headIsPartial = false
+        exchange.requestID = .received(.empty)
+        exchange.begin(microseconds: Clock.microseconds)
+        exchange.isPersistent = false
+        // Where the next request would begin is unknown.
+        exchange.requestIsComplete = false
+    }
+}
