@@ -51,4 +51,6 @@ package final class NameResolver: Sendable {
 /// Why a name has no address.
 package struct LookupError: Error, Sendable, Equatable {
     package let reason: String
+
+    package init(reason: String) { self.reason = reason }
 }

@@ -47,6 +47,20 @@ class Limits(unittest.TestCase):
         except (OSError, AssertionError):
             return False
 
+    def test_an_idle_connection_is_kept_for_its_time_on_both_sides(self):
+        gateway = self.gateway("idle_timeout 3s;", main="workers 1;")
+        opened = self.upstream.opened
+        raw = Raw(gateway.port)
+        for _ in range(2):
+            self.assertEqual(raw.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").response().status, 200)
+            # Longer than it keeps its buffers.
+            time.sleep(1.7)
+        self.assertEqual(raw.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").response().status, 200)
+        self.assertEqual(self.upstream.opened - opened, 1)
+        began = time.monotonic()
+        self.assertEqual(raw.rest(6), b"")
+        self.assertGreater(time.monotonic() - began, 2.5)
+
     def test_connections_of_one_address(self):
         for limit in ("connections_per_address 5;", "connections 5;"):
             gateway = self.gateway(limit)

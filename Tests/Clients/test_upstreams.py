@@ -300,6 +300,29 @@ class Limits(Case):
             self.assertEqual((reply.status, reply.read()), (200, b"ok"))
         self.assertLess(time.monotonic() - began, 3)
 
+    def test_no_shard_keeps_the_connection_to_itself(self):
+        up, gateway = self.limited(Crowd(0.005), "queue 100 timeout=1s;")
+        counts, failures, end = [0] * 8, [], time.monotonic() + 3
+
+        def ask(number):
+            client = http.client.HTTPConnection("127.0.0.1", gateway.port)
+            while time.monotonic() < end:
+                client.request("GET", "/")
+                reply = client.getresponse()
+                reply.read()
+                if reply.status != 200:
+                    failures.append(number)
+                counts[number] += 1
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failures, [])
+        # All of them got their share, whichever shard they are on.
+        self.assertGreater(min(counts) * 4, max(counts), counts)
+
     def test_a_full_queue_and_a_long_wait_are_told_apart(self):
         up, gateway = self.limited(Crowd(1), "queue 2 timeout=300ms;", workers=1)
         replies = statuses(gateway, 8)

@@ -71,6 +71,28 @@ import Testing
         shard.onQueue { #expect(client.expiredAt >= client.due && client.expirations == 1) }
     }
 
+    @Test("a target without a connection waits for its deadlines alone, until it is removed")
+    func timer() throws {
+        let shard = try Shard()
+        defer { shard.stop() }
+        let (clock, removed) = (Alarm(), Alarm())
+        shard.onQueue {
+            for alarm in [clock, removed] {
+                shard.loop.add(timer: alarm)
+                shard.loop.setDeadline(alarm, milliseconds: 100)
+            }
+            shard.loop.remove(removed)
+            #expect(clock.isRegistered && !removed.isRegistered)
+        }
+        shard.mailbox.post("arm")
+        #expect(clock.rang.wait(timeout: Shard.patience) == .success)
+        shard.onQueue {
+            #expect((clock.count, removed.count) == (1, 0))
+            shard.loop.remove(clock)
+            #expect(shard.loop.target(slot: clock.slot) == nil)
+        }
+    }
+
     @Test("the handle of a target that was removed finds nothing, also when its place is taken")
     func staleHandle() throws {
         let shard = try Shard()
@@ -142,5 +164,16 @@ import Testing
         let address = try #require(SocketAddress(host: "127.0.0.1", port: 0))
         let listener = try Listener(on: address, queue: DispatchQueue(label: "listener"))
         return listener.address
+    }
+}
+
+/// A deadline and nothing else.
+private final class Alarm: EventTarget {
+    let rang = DispatchSemaphore(value: 0)
+    private(set) var count = 0
+
+    override func deadlinePassed() {
+        count += 1
+        rang.signal()
     }
 }

@@ -37,6 +37,8 @@ final class DownstreamConnection: EventTarget {
     /// The client will send no more.
     private(set) var hasEnded = false
     private(set) var isClosed = false
+    /// The deadline of an idle connection is its last: it has nothing left to give back.
+    private var hasRested = true
     private var isPumping = false
     private var mustPump = false
     private var lingered = 0

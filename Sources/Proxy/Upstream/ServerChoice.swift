@@ -76,8 +76,8 @@ struct ServerChoice {
     /// Whether the servers that failures have taken out are needed; nil when no server may be asked at all.
     private func mustUseOut(_ now: MonotonicInstant, _ tried: [Int]) -> Bool? {
         var hasAny = false
-        for candidate in candidates where !candidate.health.isDown && !tried.contains(candidate.id) {
-            if candidate.health.isUsable(now) { return false }
+        for index in candidates.indices where isEligible(index, now, tried, true) {
+            if candidates[index].health.isUsable(now) { return false }
             hasAny = true
         }
         return hasAny ? true : nil

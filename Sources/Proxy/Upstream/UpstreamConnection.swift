@@ -76,11 +76,13 @@ final class UpstreamConnection: EventTarget {
         self.downstream = downstream
         downstream.exchange.upstream = self
         downstream.exchange.server = server.shared
-        let route = downstream.exchange.route?.configuration
+        let route = downstream.exchange.route
+        // Each by itself: a copy of the whole configuration would count references for every list in it.
         responseTimeoutMilliseconds =
-            route?.responseTimeoutMilliseconds ?? pool.target.configuration.responseTimeoutMilliseconds
+            route?.configuration.responseTimeoutMilliseconds
+            ?? pool.target.configuration.responseTimeoutMilliseconds
         idleTimeoutMilliseconds =
-            route?.idleTimeoutMilliseconds ?? pool.target.configuration.idleTimeoutMilliseconds
+            route?.configuration.idleTimeoutMilliseconds ?? pool.target.configuration.idleTimeoutMilliseconds
         phase = .awaitingHead
         hasRested = false
         hasReceived = false
