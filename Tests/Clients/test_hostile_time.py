@@ -76,10 +76,12 @@ class Expiry(unittest.TestCase):
     def test_login_on_an_optional_route_is_refused_with_an_expired_token_and_ends_nothing(self):
         # "optional" takes no credential or a good one, never a bad one; after a refresh the login replaces.
         cookies = self.optional_cookies
-        for options in ({"cookies": cookies, "headers": OURS}, {"token": cookies["access"]}):
-            reply = curl(self.optional.base + "/login", as_json={"user": "alice", "password": "wonderland"},
-                         **options)
-            self.assertEqual((reply.status, reply.json["code"]), (401, "token_expired"))
+        form = {"user": "alice", "password": "wonderland"}
+        reply = curl(self.optional.base + "/login", as_json=form, token=cookies["access"])
+        self.assertEqual((reply.status, reply.json["code"]), (401, "token_expired"))
+        # A browser is sent to refresh it first.
+        reply = curl(self.optional.base + "/login", as_json=form, cookies=cookies, headers=OURS)
+        self.assertEqual((reply.status, reply.one("location")), (307, "/refresh?return_to=/login"))
         sid = claims(cookies["access"])["sid"]
         self.assertEqual(curl(self.optional.control + "/sessions/" + sid).json["state"], "live")
         child = curl(self.optional.base + "/refresh", method="POST", cookies=cookies, headers=OURS).cookies()

@@ -42,8 +42,6 @@ final class DownstreamConnection: EventTarget {
     private var isPumping = false
     private var mustPump = false
     private var lingered = 0
-    /// Nothing has come for a moment: only what it needs to wait is left of it.
-    private var hasRested = false
     /// The last read took all the room there was.
     private var isBulk = false
     /// Requests begun since the last event: a client that pipelines without end must let others have their
