@@ -1,9 +1,8 @@
 # Several servers behind one upstream: how requests are spread, what a dead server costs, how one is taken out
-# and comes back, what waits when all are busy, sockets in the file system, and names that change their meaning.
+# and comes back, what waits when all are busy, sockets in the file system, and names that change meaning.
 
 import http.client
 import os
-import shutil
 import socket
 import stat
 import subprocess
@@ -11,8 +10,9 @@ import threading
 import time
 import unittest
 
+import harness
 from clients import Raw, curl
-from harness import Gateway, directory, free_port, launch, wait_until
+from harness import Gateway, directory, free_port, wait_until
 from upstreams import OK, Upstream
 
 ROUTES = "route / { upstream api; access anonymous; }"
@@ -94,6 +94,14 @@ class Case(unittest.TestCase):
         self.addCleanup(gateway.stop)
         return gateway
 
+    def dead(self):
+        """A port that refuses connections and that nobody else is given; closed, it is free."""
+        holder = socket.socket()
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        self.addCleanup(holder.close)
+        return holder, holder.getsockname()[1]
+
     def upstream(self, *arguments, kind=Upstream, **options):
         upstream = kind(*arguments, **options)
         self.addCleanup(upstream.stop)
@@ -103,7 +111,8 @@ class Case(unittest.TestCase):
 class Balancing(Case):
     def test_weights_are_kept_exactly(self):
         ups = [self.upstream() for _ in range(3)]
-        gateway = self.gateway(f"http://127.0.0.1:{ups[0].port} weight=5", ups[1].port, ups[2].port, main="workers 1;")
+        heavy = f"http://127.0.0.1:{ups[0].port} weight=5"
+        gateway = self.gateway(heavy, ups[1].port, ups[2].port, main="workers 1;")
         client = http.client.HTTPConnection("127.0.0.1", gateway.port)
         for _ in range(70):
             client.request("GET", "/")
@@ -137,7 +146,7 @@ class Balancing(Case):
 
 class DeadServers(Case):
     def test_a_dead_server_costs_no_request_and_is_left_alone(self):
-        dead, alive = free_port(), self.upstream()
+        (_, dead), alive = self.dead(), self.upstream()
         gateway = self.gateway(dead, alive.port, main="workers 2;")
         body = os.urandom(1_000_000)
         for number in range(12):
@@ -157,12 +166,14 @@ class DeadServers(Case):
         self.assertLessEqual(attempts, 6)
 
     def test_it_is_tried_again_after_a_while_and_comes_back(self):
-        port, alive = free_port(), self.upstream()
-        gateway = self.gateway(port, alive.port, options="fail_timeout 300ms; max_fails 1;", main="workers 1;")
+        (holder, port), alive = self.dead(), self.upstream()
+        options = "fail_timeout 300ms; max_fails 1;"
+        gateway = self.gateway(port, alive.port, options=options, main="workers 1;")
         for _ in range(4):
             self.assertEqual(curl(gateway.base).status, 200)
         name = f"server http://127.0.0.1:{port} of upstream api"
         self.assertIn(f"{name}: out (1 failures in 300 ms)", gateway.service_log())
+        holder.close()
         back = self.upstream(port, kind=PortUpstream)
 
         def is_back():
@@ -173,16 +184,17 @@ class DeadServers(Case):
         self.assertEqual(gateway.service_log().count(f"{name}: back"), 1)
 
     def test_a_lone_server_is_never_left_alone(self):
-        port = free_port()
+        holder, port = self.dead()
         gateway = self.gateway(port, main="workers 1;")
         for _ in range(8):
             self.assertEqual(curl(gateway.base).json["code"], "upstream_connect")
+        holder.close()
         self.upstream(port, kind=PortUpstream)
         self.assertEqual(curl(gateway.base).status, 200)
         self.assertNotIn(": out", gateway.service_log())
 
     def test_all_dead_is_one_answer_after_so_many_tries(self):
-        gateway = self.gateway(*[free_port() for _ in range(4)], options="tries 2;", main="workers 1;")
+        gateway = self.gateway(*[self.dead()[1] for _ in range(4)], options="tries 2;", main="workers 1;")
         reply = curl(gateway.base)
         self.assertEqual((reply.status, reply.json["code"]), (502, "upstream_connect"))
         self.assertEqual(gateway.service_log().count("Connection refused"), 2)
@@ -209,7 +221,7 @@ class DeadServers(Case):
 
 
 class HealthChecks(Case):
-    CHECK = "health_check /healthz { every 100ms; timeout 50ms; fails 2; passes 2; }"
+    CHECK = "health_check /healthz { every 200ms; timeout 150ms; fails 2; passes 2; }"
 
     def watched(self):
         """An upstream that answers health checks as it is told, apart from the requests."""
@@ -267,7 +279,7 @@ class HealthChecks(Case):
         silent = self.upstream(lambda request, connection: None)
         gateway = self.gateway(silent.port, options=self.CHECK)
         wait_until(lambda: "health checks failed: no answer in time" in gateway.service_log())
-        gone = free_port()
+        _, gone = self.dead()
         gateway = self.gateway(gone, options=self.CHECK)
         wait_until(lambda: "health checks failed: Connection refused" in gateway.service_log())
 
@@ -450,14 +462,13 @@ class Names(Case):
         self.means()
         with open(switch, "w") as file:
             file.write("hosts: files\n")
-        from harness import GATEWAY
-
         self.wrapper = os.path.join(self.folder, "gateway")
         with open(self.wrapper, "w") as file:
             file.write(
                 "#!/bin/sh\n"
-                f"mount --bind {self.hosts} /etc/hosts && mount --bind {switch} /etc/nsswitch.conf || exit 9\n"
-                f'exec {GATEWAY} "$@"\n'
+                f"mount --bind {self.hosts} /etc/hosts || exit 9\n"
+                f"mount --bind {switch} /etc/nsswitch.conf || exit 9\n"
+                f'exec {harness.GATEWAY} "$@"\n'
             )
         os.chmod(self.wrapper, 0o755)
 
@@ -467,8 +478,6 @@ class Names(Case):
             file.write("".join(f"{address} api.internal\n" for address in addresses))
 
     def gateway(self, *arguments, **options):
-        import harness
-
         program, harness.GATEWAY = harness.GATEWAY, None
         launch_gateway = harness.launch
 
