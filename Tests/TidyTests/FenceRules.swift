@@ -9,8 +9,7 @@ enum FenceRules {
     private static let unsafePlaces = [
         "Sources/Primitives/ByteBuffer.swift", "Sources/Network/Syscalls.swift",
         "Sources/Network/SyscallsAddresses.swift", "Sources/Network/Poller.swift", "Sources/Crypto/",
-        "Sources/SQLite/",
-        // To come: "Sources/TLS/".
+        "Sources/SQLite/", "Sources/TLS/",
     ]
 
     private static let unsafeWords: Set = [
