@@ -1,30 +1,41 @@
-// The bytes of one connection. Plain TCP for now; TLS is to be the second case behind the same verbs, so
-// nobody above this file asks which of the two it is.
+// The bytes of one connection, plain or by TLS behind the same verbs: nobody above asks which of the two it
+// is, but for the deadline of a handshake and what is known of the peer afterwards. `TransportTLS` has the
+// other half.
 
+internal import Glibc
 package import Primitives
+package import TLS
 
 /// One connection's byte stream, and whether a call on it can get anywhere: readiness is told once, so it is
 /// kept here until a call comes up short.
 package struct Transport: ~Copyable {
     let descriptor: FileDescriptor
     /// Whether receiving may find something.
-    package private(set) var mayReceive = false
+    package internal(set) var mayReceive = false
     /// Whether sending may get rid of something.
-    package private(set) var maySend = false
+    package internal(set) var maySend = false
     /// The peer has closed its side: a short read is not the last one.
-    private var isEnding = false
+    var isEnding = false
+    /// What makes the bytes of the socket out of ours; nil for a plain connection.
+    package let tls: TLSSession?
+    /// Of the socket under TLS, as `mayReceive` and `maySend` are of a plain one.
+    var socket = SocketState()
 
-    /// Takes over a connected (or connecting) socket.
-    package init(_ descriptor: consuming FileDescriptor) {
+    /// Takes over a connected (or connecting) socket, and has what goes over it go through `tls`.
+    package init(_ descriptor: consuming FileDescriptor, tls: TLSSession? = nil) {
         Syscalls.setNoDelay(descriptor.raw)
         self.descriptor = descriptor
+        self.tls = tls
     }
 
-    /// Starts a connection to `address`. It stands once it is writable and `connectionError` is nil.
-    package static func connecting(to address: SocketAddress) throws(SystemError) -> Transport {
+    /// Starts a connection to `address`. It stands once it is writable and `connectionError` is nil; with TLS
+    /// its handshake goes on from there, until `isEstablished`.
+    package static func connecting(
+        to address: SocketAddress, tls: TLSSession? = nil
+    ) throws(SystemError) -> Transport {
         let socket = try Syscalls.socket(family: address.addressFamily)
         _ = try Syscalls.connect(socket.raw, to: address)
-        return Transport(socket)
+        return Transport(socket, tls: tls)
     }
 
     /// Keeps at most that much unsent data in the kernel, so that a slow peer shows its progress in small
@@ -33,6 +44,7 @@ package struct Transport: ~Copyable {
 
     /// Takes note of what the loop has told.
     package mutating func note(_ readiness: Readiness) {
+        if let tls { return note(readiness, tls) }
         if readiness.contains(.writable) { maySend = true }
         if readiness.contains(.readable) { mayReceive = true }
         if !readiness.isDisjoint(with: [.ending, .broken]) {
@@ -43,6 +55,7 @@ package struct Transport: ~Copyable {
 
     /// Reads what has arrived into the buffer's free room, which must not be empty.
     package mutating func receive(into buffer: inout ByteBuffer) -> Transfer {
+        if let tls { return receive(into: &buffer, tls) }
         let room = buffer.fillCount
         let result = Syscalls.receive(descriptor.raw, into: &buffer)
         switch result {
@@ -55,6 +68,11 @@ package struct Transport: ~Copyable {
 
     /// Sends as much of the buffer as the connection takes now, and takes it out of the buffer.
     package mutating func send(from buffer: inout ByteBuffer) -> Transfer {
+        if let tls {
+            let result = buffer.withReadable { send($0, tls) }
+            if case .bytes(let count) = result { buffer.consume(count) }
+            return result
+        }
         let result = buffer.withReadable { Syscalls.send(descriptor.raw, $0) }
         switch result {
         case .bytes(let count):
@@ -65,12 +83,17 @@ package struct Transport: ~Copyable {
         return result
     }
 
-    /// Sends as many of `bytes` as the connection takes now.
+    /// Sends as many of `bytes` as the connection takes now. What it does not take is to be offered again
+    /// before anything else: TLS may have encrypted the first byte of it.
     ///
     /// - Returns: how many it has taken. A broken connection takes none, and says so at the next
     ///   `send(from:)`.
     package mutating func send(_ bytes: Span<UInt8>) -> Int {
         if !maySend { return 0 }
+        if let tls {
+            if case .bytes(let count) = send(bytes, tls) { return count }
+            return 0
+        }
         switch Syscalls.send(descriptor.raw, bytes) {
         case .bytes(let count):
             maySend = count >= bytes.count
@@ -82,8 +105,10 @@ package struct Transport: ~Copyable {
         }
     }
 
-    /// Why connecting failed; nil when the connection stands.
+    /// Why connecting failed; nil when the connection stands. With TLS it may stand before its handshake is
+    /// done: see `isEstablished`.
     package var connectionError: SystemError? {
+        if tlsError != nil { return SystemError(code: EPROTO, call: "TLS handshake") }
         let code = Syscalls.pendingError(descriptor.raw)
         return code == 0 ? nil : SystemError(code: code, call: "connect")
     }
@@ -93,5 +118,8 @@ package struct Transport: ~Copyable {
     package func resetOnClose() { Syscalls.resetOnClose(descriptor.raw) }
 
     /// Tells the peer that nothing more will come, while its own bytes are still read.
-    package func finishSending() { Syscalls.shutdownWrite(descriptor.raw) }
+    package mutating func finishSending() {
+        if let tls { return finishSending(tls) }
+        Syscalls.shutdownWrite(descriptor.raw)
+    }
 }

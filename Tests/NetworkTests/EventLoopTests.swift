@@ -143,7 +143,7 @@ import Testing
     func refused() throws {
         let shard = try Shard()
         defer { shard.stop() }
-        let nobody = try freePort()
+        let nobody = try Shard.freePort()
         let client = try shard.connect(sending: [1], to: nobody)
         #expect(client.finished.wait(timeout: Shard.patience) == .success)
         #expect(shard.onQueue { client.failure }?.reason == "Connection refused")
@@ -157,13 +157,6 @@ import Testing
         #expect { try Listener(on: first.address, queue: queue) } throws: { error in
             (error as? SystemError)?.call == "bind"
         }
-    }
-
-    /// A port that was free a moment ago.
-    private func freePort() throws -> SocketAddress {
-        let address = try #require(SocketAddress(host: "127.0.0.1", port: 0))
-        let listener = try Listener(on: address, queue: DispatchQueue(label: "listener"))
-        return listener.address
     }
 }
 

@@ -6,6 +6,7 @@
 import Dispatch
 import Network
 import Primitives
+import TLS
 import Testing
 
 /// One loop on its queue, with an echoing listener.
@@ -17,17 +18,21 @@ final class Shard {
     let arrived = DispatchSemaphore(value: 0)
     private(set) var messages: [String] = []
     private var peers: [Peer] = []
+    /// The server's ends of connections, in the order of their coming.
+    private(set) var accepted: [Peer] = []
+    private let tls: ServerTLS?
 
     /// How long a test waits for what takes milliseconds.
     static var patience: DispatchTime { .now() + .seconds(20) }
 
     var address: SocketAddress { listener.address }
 
-    convenience init() throws {
-        try self.init(on: #require(SocketAddress(host: "127.0.0.1", port: 0)))
+    convenience init(tls: ServerTLS? = nil) throws {
+        try self.init(on: #require(SocketAddress(host: "127.0.0.1", port: 0)), tls: tls)
     }
 
-    init(on address: SocketAddress) throws {
+    init(on address: SocketAddress, tls: ServerTLS? = nil) throws {
+        self.tls = tls
         let queue = queue
         loop = try queue.sync { try EventLoop(queue: queue) }
         mailbox = Mailbox(loop.wakeup)
@@ -43,8 +48,11 @@ final class Shard {
                 onBatchEnd: {}, onTurnEnd: {})
             listener.start(
                 deal: { [unowned self] accepted in
-                    let peer = Peer(self, Transport(FileDescriptor(accepted.descriptor)), sending: nil)
+                    let transport = Transport(
+                        FileDescriptor(accepted.descriptor), tls: self.tls?.makeSession())
+                    let peer = Peer(self, transport, sending: nil)
                     try? adopt(peer)
+                    self.accepted.append(peer)
                 }, pausing: { Issue.record($0) })
         }
     }
@@ -57,19 +65,31 @@ final class Shard {
             loop.stop()
         }
         queue.sync {}
-        queue.sync { peers = [] }
+        queue.sync {
+            peers = []
+            accepted = []
+        }
     }
 
     /// Does something on the queue that owns everything here.
     func onQueue<Result>(_ body: () throws -> Result) rethrows -> Result { try queue.sync(execute: body) }
 
     /// A client that sends some bytes and collects what comes back; with none to send it only stands there.
-    func connect(sending bytes: [UInt8], to address: SocketAddress? = nil) throws -> Peer {
+    func connect(
+        sending bytes: [UInt8], to address: SocketAddress? = nil, tls: TLSSession? = nil
+    ) throws -> Peer {
         try onQueue {
-            let peer = Peer(self, try .connecting(to: address ?? self.address), sending: bytes)
+            let peer = Peer(self, try .connecting(to: address ?? self.address, tls: tls), sending: bytes)
             try adopt(peer)
             return peer
         }
+    }
+
+    /// A port that was free a moment ago.
+    static func freePort() throws -> SocketAddress {
+        let address = try #require(SocketAddress(host: "127.0.0.1", port: 0))
+        let listener = try Listener(on: address, queue: DispatchQueue(label: "listener"))
+        return listener.address
     }
 
     private func adopt(_ peer: Peer) throws {
@@ -119,6 +139,9 @@ final class Peer: EventTarget {
         expiredAt = shard.loop.now
         expired.signal()
     }
+
+    /// Tells the other end that nothing more comes.
+    func finishSending() { transport.finishSending() }
 
     private func receive() {
         // What is left over from the last message must not hide that more waits.
