@@ -127,8 +127,9 @@ package enum TLSLimits {
     package static let recordBytesMax = 16384
     /// Content that is encrypted before what it has become is sent.
     package static let batchBytesMax = 4 * recordBytesMax
-    /// Reads of the socket that bring no content, one after the other.
-    package static let fruitlessReadsMax = 32
+    /// Full reads of the socket that bring no content, one after the other: what it holds then are thousands
+    /// of key updates or empty records.
+    package static let fruitlessReadsMax = 4
     /// From a peer's certificate to its trust anchor.
     static let chainDepthMax = 8
     /// The subject of a peer's certificate as text.

@@ -50,7 +50,6 @@ package final class TLSSession {
     /// What the settings, and OpenSSL's callbacks, live in.
     private let server: ServerTLS?
     let client: ClientTLS?
-    private let isServer: Bool
     /// Ciphertext that has arrived and has not been looked at.
     private var incoming = ByteBuffer()
     /// Ciphertext that is to be sent.
@@ -65,7 +64,6 @@ package final class TLSSession {
     init(server: ServerTLS, settings: Settings) {
         self.server = server
         client = nil
-        isServer = true
         unsafe handle = settings.makeSession()
         attach()
         unsafe SSL_set_accept_state(handle)
@@ -74,7 +72,6 @@ package final class TLSSession {
     init(client: ClientTLS, settings: Settings, name: HostName?) {
         server = nil
         self.client = client
-        isServer = false
         serverName = name
         unsafe handle = settings.makeSession()
         attach()

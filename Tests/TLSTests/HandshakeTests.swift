@@ -115,6 +115,31 @@ struct SessionTests {
         #expect(patient.failure != nil)
     }
 
+    @Test("what a peer does not take is bounded")
+    func output() throws {
+        let wire = try certificates.wire(certificates.client("one.test"), certificates.server())
+        let content = [UInt8](repeating: 1, count: TLSLimits.batchBytesMax)
+        for _ in 1..<TLSLimits.outputBytesMax / TLSLimits.batchBytesMax {
+            #expect(wire.server.write(content.span) == content.count)
+        }
+        #expect(wire.server.write(content.span) == nil)
+        #expect(wire.server.failure == .outputTooLarge)
+    }
+
+    @Test("a session that has failed stays so, and gives nothing out")
+    func failed() throws {
+        let wire = try certificates.wire(certificates.client("one.test"), certificates.server())
+        #expect(wire.client.write([1, 2, 3].span) == 3)
+        wire.server.fail(.flooded)
+        wire.server.fail(.truncated)
+        #expect(wire.server.failure == .flooded)
+        var buffer = ByteBuffer(capacity: 100)
+        #expect(wire.server.read(into: &buffer) == .failed(.flooded))
+        #expect(wire.server.write([1].span) == nil)
+        wire.server.finishWriting()
+        #expect(!wire.server.hasOutput)
+    }
+
     @Test("a changed bit in content ends the session")
     func tampered() throws {
         let wire = try certificates.wire(certificates.client("one.test"), certificates.server())
