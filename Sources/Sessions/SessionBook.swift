@@ -13,7 +13,7 @@ final class SessionBook {
     private let store: any SessionStore
     private let mint: RefreshTokenMint
     private let signer: TokenSigner
-    private let policy: SessionPolicy
+    var policy: SessionPolicy
     private var nextPurge = WallTime(milliseconds: 0)
 
     init(store: any SessionStore, mint: RefreshTokenMint, signer: TokenSigner, policy: SessionPolicy) {
