@@ -263,8 +263,12 @@ final class DownstreamConnection: EventTarget {
             return
         }
         exchange.phase = .idle
-        shard.buffers.reclaim(&input)
-        shard.buffers.reclaim(&output)
+        // Among few connections a block that stays where it is costs nothing; ten thousand that come and go
+        // would each hold two.
+        if shard.isCrowded {
+            shard.buffers.reclaim(&input)
+            shard.buffers.reclaim(&output)
+        }
         exchange.token = nil
         // It may have held a refresh token.
         if !exchange.collected.isEmpty { exchange.collected = [] }

@@ -184,6 +184,9 @@ package final class Shard {
 
     // MARK: - Connections
 
+    /// More connections than buffers should lie about for.
+    var isCrowded: Bool { connectionCount > Self.crowd }
+
     /// Whether lines are written at all.
     var logsAccess: Bool { accessLog.isOn }
 
@@ -222,4 +225,6 @@ package final class Shard {
         accessLog.flush()
         drained()
     }
+
+    private static let crowd = 256
 }

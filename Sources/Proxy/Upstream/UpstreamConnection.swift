@@ -283,8 +283,6 @@ final class UpstreamConnection: EventTarget {
             && reader.isComplete && head.framing != .untilClose && !transport.mayReceive
         detach()
         phase = .idle
-        shard.buffers.reclaim(&input)
-        shard.buffers.reclaim(&output)
         isReused = true
         isBlocked = false
         if isClean && pool.keep(self) {
