@@ -37,6 +37,8 @@ CARELESS = (
 
 
 def answer(request, connection):
+    if request.target.endswith("/early"):
+        connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n" + CARELESS + b"\r\n")
     if request.target == "/login":
         head, body = b"Session-Start: alice\r\n", b"{}"
     else:
@@ -177,6 +179,16 @@ class Answers(unittest.TestCase):
         self.assertEqual(reply.all("vary"), ["Accept", "Origin"])
         self.assertNotIn("access_control_allow_origin", [name for name, _ in reply.fields])
         self.assertEqual(reply.json["origin"], APP)
+
+    def test_the_upstreams_word_is_gone_from_interim_answers_too(self):
+        for path, is_gone in (("/app/early", True), ("/early", False)):
+            raw = Raw(gateway.port)
+            raw.send(f"GET {path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\r\n")
+            early = raw.line_end(b"\r\n\r\n").lower()
+            self.assertTrue(early.startswith(b"http/1.1 103 "))
+            self.assertIn(b"link: </style.css>", early)
+            self.assertEqual(b"access-control-" not in early, is_gone, path)
+            self.assertEqual(raw.response().status, 200)
 
     def test_another_origin_may_not(self):
         for origin in (EVIL, "null", None):
