@@ -71,7 +71,7 @@ extension UpstreamConnection {
     /// The head of a 101 has been read: both sides change over.
     func startTunnel(_ downstream: DownstreamConnection) {
         phase = .tunnelling
-        Self.prepare(&head, names: shard.runtime.cookieNames)
+        Self.prepare(&head, route: downstream.exchange.route, shard.runtime.cookieNames)
         downstream.startTunnel(head)
     }
 

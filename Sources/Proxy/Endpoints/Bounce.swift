@@ -24,9 +24,7 @@ enum Bounce {
         guard isByCookie(connection), isFit(connection.head),
             hasSmallBody(connection.head, connection.shard.runtime)
         else { return nil }
-        let target = connection.head.block.withBytes { bytes in
-            [UInt8](copying: bytes.extracting(connection.head.path.start..<connection.head.query.end))
-        }
+        let target = connection.requestTarget
         if target.count > targetBytesMax { return nil }
         let path = String(decoding: connection.shard.runtime.refreshPath, as: UTF8.self)
         return "\(path)?return_to=\(PercentEncoding.text(target))"
@@ -41,7 +39,9 @@ enum Bounce {
 
     /// Rotates the cookies of a request that has been sent here.
     static func refresh(_ connection: DownstreamConnection) {
-        guard let target = returnTarget(connection), isLocal(target, connection.shard.runtime) else {
+        guard let target = returnTarget(connection),
+            isLocal(target, refreshPath: connection.shard.runtime.refreshPath)
+        else {
             connection.exchange.reason = "return_to"
             connection.respond(
                 .problem(400, code: "return_to", detail: "The target to return to is no path of this origin"))
@@ -163,7 +163,7 @@ enum Bounce {
 
     /// RFC 9700 §4.11: no open redirector. One slash, since two begin a host name, and no backslash, which
     /// browsers take for a slash; and not the refresh endpoint again.
-    static func isLocal(_ target: [UInt8], _ runtime: GatewayRuntime) -> Bool {
+    static func isLocal(_ target: [UInt8], refreshPath: [UInt8]) -> Bool {
         guard target.count <= targetBytesMax, target.first == UInt8(ascii: "/"),
             target.dropFirst().first != UInt8(ascii: "/"),
             target.allSatisfy({
@@ -177,14 +177,13 @@ enum Bounce {
         case .unchanged: normal = path
         case .rewritten: break
         }
-        let refresh = runtime.refreshPath
         return
-            !(normal.starts(with: refresh)
-            && (normal.count == refresh.count || normal[refresh.count] == UInt8(ascii: "/")))
+            !(normal.starts(with: refreshPath)
+            && (normal.count == refreshPath.count || normal[refreshPath.count] == UInt8(ascii: "/")))
     }
 
     /// Longer targets are refused: encoded they would not fit into a request line everywhere.
-    private static let targetBytesMax = 4096
+    static let targetBytesMax = 4096
 }
 
 /// Where a person without a session is sent.
@@ -197,9 +196,12 @@ enum LoginPage {
         guard let page = route.configuration.loginPage,
             head.block.equals(.secFetchMode, lowercase: "navigate")
         else { return nil }
-        guard let target, head.method == .get, target.count <= 2048 else { return page }
+        guard let target, head.method == .get, target.count <= targetBytesMax else { return page }
         return "\(page)\(page.contains("?") ? "&" : "?")return_to=\(PercentEncoding.text(target))"
     }
+
+    /// A longer target is not told, so that the address of the login page stays one that servers take.
+    static let targetBytesMax = 2048
 }
 
 /// Percent-encoding of one component (RFC 3986 §2.1).
