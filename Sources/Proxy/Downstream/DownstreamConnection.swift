@@ -193,7 +193,8 @@ final class DownstreamConnection: EventTarget {
         if exchange.phase != .idle && endsSlowClient() { return }
         if !output.isEmpty {
             exchange.pace.wait(shard.loop.now)
-            shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
+            // How slowly a client takes its stream does not put off the stream's end.
+            awaitStreamEnd(orMilliseconds: shard.limits.bodyTimeoutMilliseconds)
             return
         }
         switch exchange.phase {
@@ -207,7 +208,7 @@ final class DownstreamConnection: EventTarget {
             shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
         case .relaying where isWaitingForBody:
             exchange.pace.wait(shard.loop.now)
-            shard.loop.setDeadline(self, milliseconds: shard.limits.bodyTimeoutMilliseconds)
+            awaitStreamEnd(orMilliseconds: shard.limits.bodyTimeoutMilliseconds)
         case .lingering: break
         case .tunnelling: settleTunnel()
         case .relaying where exchange.binding != nil: awaitStreamEnd(orMilliseconds: nil)

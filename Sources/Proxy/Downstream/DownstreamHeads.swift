@@ -20,7 +20,10 @@ extension DownstreamConnection {
             close()
             return false
         }
-        guard case .complete(let consumed, let source) = result else { return receive() }
+        guard case .complete(let consumed, let source) = result else {
+            if hasEnded { close() }
+            return receive()
+        }
         input.consume(consumed)
         awaitsProxyHeader = false
         if let source {

@@ -40,11 +40,16 @@ extension DownstreamConnection {
 
     /// Sets the deadline to the stream's end, or to a nearer one.
     func awaitStreamEnd(orMilliseconds milliseconds: Int64?) {
-        let left = exchange.binding.map { $0.endsAt.milliseconds - shard.loop.now.milliseconds }
-        guard let wait = [left, milliseconds].compactMap(\.self).min() else {
-            shard.loop.clearDeadline(self)
+        guard let binding = exchange.binding else {
+            if let milliseconds {
+                shard.loop.setDeadline(self, milliseconds: milliseconds)
+            } else {
+                shard.loop.clearDeadline(self)
+            }
             return
         }
+        let left = binding.endsAt.milliseconds - shard.loop.now.milliseconds
+        let wait = min(left, milliseconds ?? left)
         shard.loop.setDeadline(self, milliseconds: max(0, wait))
     }
 
