@@ -76,6 +76,7 @@ struct TokenDelivery {
         [
             cookie(names.access, "", path: "/", seconds: 0),
             cookie(names.refresh, "", path: refreshPath, seconds: 0),
+            cookie(names.returned, "", path: "/", seconds: 0),
         ]
     }
 
