@@ -105,7 +105,7 @@ final class SessionBook {
                 return Result(reply: .rejected(.notGenuine))
             }
             return try refresh(
-                token, raceWindow: window, keepWindow: isBounce ? Self.bounceKeepWindow : nil, client,
+                token, raceWindow: window, keepWindow: isBounce ? bounceKeepWindow : nil, client,
                 now: now)
         case .endByTokens(let candidates, let session, let reason):
             return try endByTokens(candidates, session, reason, now: now)
@@ -167,6 +167,10 @@ final class SessionBook {
         }
         return genuine.first
     }
+
+    /// In milliseconds: a browser's parallel requests, each sent here by itself, make one generation and not
+    /// a chain of them, whose stragglers would look like theft. Shorter than any access token lives.
+    private var bounceKeepWindow: Int64 { min(10_000, policy.accessLifetime / 2) }
 
     private func refresh(
         _ token: RefreshToken, raceWindow: Int64, keepWindow: Int64?, _ client: ClientDescription,
@@ -330,9 +334,6 @@ final class SessionBook {
     }
 
     private static let claimsMax = 4
-    /// As long as the shortest access token: a browser's parallel requests, each sent here by itself, make
-    /// one generation and not a chain of them, whose stragglers would look like theft. In milliseconds.
-    private static let bounceKeepWindow: Int64 = 10_000
     /// How long "why was I logged out?" has an answer.
     private static let retentionMilliseconds: Int64 = 7 * 86_400_000
     private static let purgeRows = 200
