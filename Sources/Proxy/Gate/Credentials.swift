@@ -20,7 +20,9 @@ enum Credentials: Equatable {
     /// Finds the credential of a request.
     static func find(in head: borrowing RequestHead, cookieNames: CookieNames) -> Credentials {
         if let index = head.block.first(.authorization) {
-            if head.block.count(of: .authorization) > 1 { return .ambiguous }
+            if head.block.count(of: .authorization) > 1 {
+                return hasRefreshToken(head) ? .misplacedRefreshToken : .ambiguous
+            }
             let value = head.block.fields[index].value
             let found = head.block.withBytes { bearer($0, value) }
             if found != .none { return found }
@@ -30,6 +32,15 @@ enum Credentials: Equatable {
             CookieFields.values(of: cookieNames.access, in: head.block, bytes)
         }
         return cookies.isEmpty ? .none : .cookies(cookies)
+    }
+
+    /// Whether one of several Authorization fields holds a refresh token.
+    private static func hasRefreshToken(_ head: borrowing RequestHead) -> Bool {
+        head.block.withBytes { bytes in
+            head.block.fields.contains {
+                $0.known == .authorization && bearer(bytes, $0.value) == .misplacedRefreshToken
+            }
+        }
     }
 
     /// `Bearer SP b64token`, the scheme in any case (RFC 9110 §11.1). Another scheme is no credential for us.
