@@ -141,8 +141,11 @@ extension DownstreamConnection {
             now: shard.wallTime)
         {
         case .refused(let refusal, let token):
-            // A refresh token goes no further on any route, observed or not.
-            if !route.configuration.isObserved || refusal == .misplacedRefreshToken {
+            // A refresh token goes no further on any route, observed or not; nor do two credentials, of which
+            // one may be ours.
+            if !route.configuration.isObserved || refusal == .misplacedRefreshToken
+                || refusal == .ambiguousCredential
+            {
                 turnAway(refusal, route)
                 return
             }
@@ -167,7 +170,9 @@ extension DownstreamConnection {
         if let location = Bounce.location(for: self, refusal) {
             respondAfterBody(.redirect(307, to: location))
         } else if refusal.status == 401,
-            let page = LoginPage.location(for: head, route: route, target: requestTarget)
+            let page = LoginPage.location(
+                for: head, route: route,
+                target: Bounce.isLocal(requestTarget, shard.runtime) ? requestTarget : nil)
         {
             respond(.redirect(303, to: page))
         } else {

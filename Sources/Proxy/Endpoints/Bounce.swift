@@ -27,7 +27,8 @@ enum Bounce {
         let target = connection.head.block.withBytes { bytes in
             [UInt8](copying: bytes.extracting(connection.head.path.start..<connection.head.query.end))
         }
-        if target.count > targetBytesMax { return nil }
+        // It would be refused on arrival.
+        if !isLocal(target, connection.shard.runtime) { return nil }
         let path = String(decoding: connection.shard.runtime.refreshPath, as: UTF8.self)
         return "\(path)?return_to=\(PercentEncoding.text(target))"
     }
@@ -161,16 +162,15 @@ enum Bounce {
         return PercentDecoding.query("return_to", in: query).map { Array($0.utf8) }
     }
 
-    /// RFC 9700 §4.11: no open redirector. One slash, since two begin a host name, and no backslash, which
-    /// browsers take for a slash; and not the refresh endpoint again.
+    /// RFC 9700 §4.11: no open redirector. One slash, since two begin a host name, and no backslash in the
+    /// path, which browsers take for a slash; and not the refresh endpoint again.
     static func isLocal(_ target: [UInt8], _ runtime: GatewayRuntime) -> Bool {
         guard target.count <= targetBytesMax, target.first == UInt8(ascii: "/"),
             target.dropFirst().first != UInt8(ascii: "/"),
-            target.allSatisfy({
-                $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\\") && $0 != UInt8(ascii: "#")
-            })
+            target.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") })
         else { return false }
         let path = Array(target.prefix { $0 != UInt8(ascii: "?") })
+        if path.contains(UInt8(ascii: "\\")) { return false }
         var normal: [UInt8] = []
         switch PathNormalization.normalise(path.span, into: &normal) {
         case .refused: return false
