@@ -61,7 +61,9 @@ enum Bounce {
         connection.awaitReply(
             .bounce,
             .refresh(
-                candidates: candidates, delivery: .cookie, client: connection.clientDescription(""),
+                candidates: candidates,
+                session: candidates.count > 1 ? connection.presentedSession : nil,
+                delivery: .cookie, client: connection.clientDescription(""),
                 isBounce: true))
     }
 
