@@ -2,6 +2,8 @@
 # clients that vanish in the middle of a body that nobody reads, requests behind it, old versions, and
 # credentials in pairs.
 
+import base64
+import json
 import os
 import unittest
 
@@ -167,6 +169,24 @@ class Pairs(unittest.TestCase):
             self.assertEqual(self.ask(path, ours).status, 200)
             self.assertEqual(upstream.last().all("authorization"), [])
             upstream.forget()
+
+
+class Planted(unittest.TestCase):
+    """A neighbouring host can plant a refresh cookie of a session of its own, but no access cookie."""
+
+    def test_a_planted_refresh_cookie_makes_nobody_somebody_else(self):
+        mallory, alice = (curl(gateway.control + "/sessions", as_json={"subject": name}).json for name in "ma")
+        planted = mallory["refresh_token"]
+        for _ in range(3):
+            planted = curl(gateway.base + "/refresh", as_json={"refresh_token": planted}).json["refresh_token"]
+        for method, target in (("GET", "/refresh?return_to=/x"), ("POST", "/refresh")):
+            pair = f"refresh={planted}; refresh={alice['refresh_token']}"
+            reply = ask(target, method=method, cookie=f"Cookie: access={alice['access_token']}; {pair}\r\n")
+            self.assertIn(reply.status, (200, 307))
+            access = [line for line in reply.all("set-cookie") if line.startswith("access=ey")][-1]
+            claims = access.split(".")[1]
+            claims = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+            self.assertEqual(claims["sub"], "a")
 
 
 if __name__ == "__main__":
