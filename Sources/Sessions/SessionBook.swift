@@ -99,9 +99,9 @@ final class SessionBook {
     private func carryOut(_ order: SessionOrder, now: WallTime) throws(StoreError) -> Result {
         switch order {
         case .begin(let new): return try begin(new, now: now)
-        case .refresh(let candidates, let delivery, let client, let isBounce):
+        case .refresh(let candidates, let session, let delivery, let client, let isBounce):
             let window = delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow
-            guard let token = try chosen(candidates, raceWindow: window, now: now) else {
+            guard let token = try chosen(candidates, of: session, raceWindow: window, now: now) else {
                 return Result(reply: .rejected(.notGenuine))
             }
             return try refresh(
@@ -150,10 +150,15 @@ final class SessionBook {
 
     /// The genuine candidate that can be exchanged; else the newest. A stale cookie beside the good one is no
     /// theft, and must not be taken for one.
+    ///
+    /// - Parameter session: what the access cookie says, which no other host can set: a refresh cookie that a
+    ///   neighbouring host has planted must not make of its visitor somebody else.
     private func chosen(
-        _ candidates: [[UInt8]], raceWindow: Int64, now: WallTime
+        _ candidates: [[UInt8]], of session: SessionID?, raceWindow: Int64, now: WallTime
     ) throws(StoreError) -> RefreshToken? {
-        let genuine = candidates.compactMap(mint.parse).sorted { $0.generation > $1.generation }
+        var genuine = candidates.compactMap(mint.parse).sorted { $0.generation > $1.generation }
+        let meant = genuine.filter { $0.sid == session }
+        if !meant.isEmpty { genuine = meant }
         if genuine.count <= 1 { return genuine.first }
         for token in genuine {
             let decision = RefreshDecision.decide(

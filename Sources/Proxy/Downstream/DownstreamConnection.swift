@@ -80,8 +80,15 @@ final class DownstreamConnection: EventTarget {
         requestsInTurn = 0
         transport.note(readiness)
         if !readiness.isDisjoint(with: .broken) {
-            exchange.phase == .tunnelling ? finishTunnel() : abort(.clientClosed)
-            return
+            if exchange.phase != .tunnelling {
+                abort(.clientClosed)
+                return
+            }
+            if readiness.contains(.failed) {
+                finishTunnel()
+                return
+            }
+            // Both sides have said that they are done: what the client sent before that is still to be read.
         }
         pump()
     }
@@ -191,6 +198,11 @@ final class DownstreamConnection: EventTarget {
     /// Sets until when whatever is waited for must come.
     private func settle() {
         if exchange.phase != .idle && endsSlowClient() { return }
+        // A client that drips keeps moving the deadline on, and would never be asked.
+        if let binding = exchange.binding, shard.loop.now >= binding.endsAt {
+            streamExpired()
+            return
+        }
         if !output.isEmpty {
             exchange.pace.wait(shard.loop.now)
             // How slowly a client takes its stream does not put off the stream's end.

@@ -148,8 +148,11 @@ extension DownstreamConnection {
             now: shard.wallTime)
         {
         case .refused(let refusal, let token):
-            // A refresh token goes no further on any route, observed or not.
-            if refusal == .misplacedRefreshToken || !isObserved(route, refusal.code) {
+            // A refresh token goes no further on any route, observed or not; nor do two credentials, of which
+            // one may be ours.
+            if refusal == .misplacedRefreshToken || refusal == .ambiguousCredential
+                || !isObserved(route, refusal.code)
+            {
                 turnAway(refusal, route)
                 return
             }
@@ -173,7 +176,9 @@ extension DownstreamConnection {
         if let location = Bounce.location(for: self, refusal) {
             respondAfterBody(.redirect(307, to: location))
         } else if refusal.status == 401,
-            let page = LoginPage.location(for: head, route: route, target: requestTarget)
+            let page = LoginPage.location(
+                for: head, route: route,
+                target: Bounce.isLocal(requestTarget, refreshPath: shard.runtime.refreshPath) ? requestTarget : nil)
         {
             respond(.redirect(303, to: page))
         } else {

@@ -25,7 +25,8 @@ enum Bounce {
             hasSmallBody(connection.head, connection.shard.runtime)
         else { return nil }
         let target = connection.requestTarget
-        if target.count > targetBytesMax { return nil }
+        // It would be refused on arrival.
+        if !isLocal(target, refreshPath: connection.shard.runtime.refreshPath) { return nil }
         let path = String(decoding: connection.shard.runtime.refreshPath, as: UTF8.self)
         return "\(path)?return_to=\(PercentEncoding.text(target))"
     }
@@ -60,7 +61,9 @@ enum Bounce {
         connection.awaitReply(
             .bounce,
             .refresh(
-                candidates: candidates, delivery: .cookie, client: connection.clientDescription(""),
+                candidates: candidates,
+                session: candidates.count > 1 ? connection.presentedSession : nil,
+                delivery: .cookie, client: connection.clientDescription(""),
                 isBounce: true))
     }
 
@@ -161,16 +164,15 @@ enum Bounce {
         return PercentDecoding.query("return_to", in: query).map { Array($0.utf8) }
     }
 
-    /// RFC 9700 §4.11: no open redirector. One slash, since two begin a host name, and no backslash, which
-    /// browsers take for a slash; and not the refresh endpoint again.
+    /// RFC 9700 §4.11: no open redirector. One slash, since two begin a host name, and no backslash in the
+    /// path, which browsers take for a slash; and not the refresh endpoint again.
     static func isLocal(_ target: [UInt8], refreshPath: [UInt8]) -> Bool {
         guard target.count <= targetBytesMax, target.first == UInt8(ascii: "/"),
             target.dropFirst().first != UInt8(ascii: "/"),
-            target.allSatisfy({
-                $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\\") && $0 != UInt8(ascii: "#")
-            })
+            target.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") })
         else { return false }
         let path = Array(target.prefix { $0 != UInt8(ascii: "?") })
+        if path.contains(UInt8(ascii: "\\")) { return false }
         var normal: [UInt8] = []
         switch PathNormalization.normalise(path.span, into: &normal) {
         case .refused: return false

@@ -40,7 +40,9 @@ enum RefreshEndpoint {
         connection.awaitReply(
             .refresh(delivery),
             .refresh(
-                candidates: candidates, delivery: delivery, client: connection.clientDescription(""),
+                candidates: candidates,
+                session: candidates.count > 1 ? connection.presentedSession : nil,
+                delivery: delivery, client: connection.clientDescription(""),
                 isBounce: false))
     }
 

@@ -91,6 +91,8 @@ enum AccessRule {
             // An anonymous route forwards no identity, whatever the request carries; and no token of ours
             // either.
             if credentials == .misplacedRefreshToken { return .refused(.misplacedRefreshToken, nil) }
+            // Which of the two is ours, and to be withheld, is not for an upstream to find out.
+            if credentials == .ambiguous { return .refused(.ambiguousCredential, nil) }
             return .admitted(nil, bearerIsOurs: isOurs(credentials, head, runtime))
         }
         let verdict: TokenVerdict

@@ -112,6 +112,7 @@ final class UpstreamConnection: EventTarget {
             isEstablished
         {
             sent = transport.send(content)
+            if sent > 0 { awaitUpstream() }
         }
         BodyWriter.append(content.extracting(sent..<content.count), framing: framing, to: &output)
     }
