@@ -1,5 +1,5 @@
-# Real servers behind the gateway, nginx and Python's own: files, ranges, gzip, conditional requests, HEAD, and
-# uploads that wait for a 100. What comes through is compared byte for byte with what comes without a gateway.
+# Real servers behind the gateway, nginx and Python's own: files, ranges, gzip, conditional requests, HEAD,
+# and uploads that wait for a 100. What comes through is compared byte for byte with what comes without it.
 
 import functools
 import gzip
@@ -92,8 +92,8 @@ class Files(unittest.TestCase):
         through = curl(gateway.base + path, *arguments, **options)
         self.assertEqual(through.status, direct.status, path)
         self.assertEqual(through.body, direct.body, path)
-        for name in ("content-type", "content-length", "etag", "last-modified", "content-range", "content-encoding",
-                     "vary", "accept-ranges", "x-old"):
+        for name in ("content-type", "content-length", "etag", "last-modified", "content-range",
+                     "content-encoding", "vary", "accept-ranges", "x-old"):
             self.assertEqual(through.all(name), direct.all(name), f"{path}: {name}")
         return through
 

@@ -1,6 +1,6 @@
-# Streams of events and WebSockets, and the sessions that they live as long as: nothing is held back on the way,
-# a revocation cuts at once and cuts no other, and the end of a token ends its streams unless the session has
-# been refreshed. The waits are shared, because a lifetime is 10 s at least.
+# Streams of events and WebSockets, and the sessions that they live as long as: nothing is held back on the
+# way, a revocation cuts at once and cuts no other, and the end of a token ends its streams unless the session
+# has been refreshed. The waits are shared, because a lifetime is 10 s at least.
 
 import resource
 import threading
@@ -36,7 +36,7 @@ def chunk(data):
 
 
 def answer(request, connection):
-    """An event every now and then, for as long as somebody listens; at once as many as it takes for /flood."""
+    """An event every now and then, for as long as somebody listens; for /flood one upon the other."""
     connection.send(HEAD)
     if request.target.startswith("/steps"):
         for number in range(5):
@@ -269,8 +269,8 @@ class Expiry(unittest.TestCase):
             if not listener.path.startswith("/ws/"):
                 self.assertTrue(listener.tail.endswith(b"0\r\n\r\n"), listener.path)
         for path in self.PATHS[:3]:
-            reasons = [line["gateway.reason"] for line in self.gateway.access_log() if line["url.path"] == path]
-            self.assertEqual(set(reasons), {"stream_expired"}, path)
+            lines = [line for line in self.gateway.access_log() if line["url.path"] == path]
+            self.assertEqual({line["gateway.reason"] for line in lines}, {"stream_expired"}, path)
 
     def test_a_refresh_meanwhile_carries_it_to_the_end_of_the_newer_token(self):
         for listener in self.renewed:

@@ -1,5 +1,5 @@
-# Chromium with an EventSource and a WebSocket on one page: both are the same ones before and behind the end of
-# the token that opened them, because a request of the page has been sent round by the refresh endpoint.
+# Chromium with an EventSource and a WebSocket on one page: both are the same ones before and behind the end
+# of the token that opened them, because a request of the page has been sent round by the refresh endpoint.
 
 import threading
 import time
