@@ -3,6 +3,7 @@
 # has been refreshed. The waits are shared, because a lifetime is 10 s at least.
 
 import resource
+import socket
 import threading
 import time
 import unittest
@@ -55,11 +56,11 @@ def answer(request, connection):
             time.sleep(0.1)
 
 
-def chat(socket):
+def chat(connection):
     try:
         while True:
-            flood = socket.request.path.endswith("flood")
-            socket.send("x" * 8000 if flood else "x")
+            flood = connection.request.path.endswith("flood")
+            connection.send("x" * 8000 if flood else "x")
             if not flood:
                 time.sleep(0.1)
     except ConnectionClosed:
@@ -110,6 +111,14 @@ class Listener(threading.Thread):
             return self.raw.socket.recv(4096)
         except OSError:
             return b""
+
+    def stop(self):
+        # A close alone would wait for the thread that reads.
+        try:
+            self.raw.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.raw.reset()
 
 
 def begin(gateway, subject):
@@ -171,7 +180,7 @@ class Passing(unittest.TestCase):
             self.assertIsNone(spared.ended)
             self.assertIsNone(anonymous.ended)
             for listener in (spared, anonymous):
-                listener.raw.reset()
+                listener.stop()
 
     def test_of_two_thousand_a_revocation_cuts_its_own_only(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -235,7 +244,7 @@ class Expiry(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         for listener in cls.all():
-            listener.raw.reset()
+            listener.stop()
         cls.gateway.stop()
 
     @classmethod
