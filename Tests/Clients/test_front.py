@@ -45,10 +45,11 @@ def line(source="192.0.2.7", family="TCP4", destination="192.0.2.1"):
 
 
 def binary(source="192.0.2.7", version=2, command=1, family=1, transport=1, additions=b"", length=None):
+    ports = struct.pack("!HH", 56324, 443)
     if family == 1:
-        block = socket.inet_pton(socket.AF_INET, source) + bytes([192, 0, 2, 1]) + struct.pack("!HH", 56324, 443)
+        block = socket.inet_pton(socket.AF_INET, source) + bytes([192, 0, 2, 1]) + ports
     elif family == 2:
-        block = socket.inet_pton(socket.AF_INET6, source) + b"\0" * 15 + b"\1" + struct.pack("!HH", 56324, 443)
+        block = socket.inet_pton(socket.AF_INET6, source) + b"\0" * 15 + b"\1" + ports
     else:
         block = b"/socket".ljust(108, b"\0") * 2 if family == 3 else b""
     rest = block + additions

@@ -1,5 +1,5 @@
-# Where clients come in, other than by one IPv4 port: unix sockets with curl and nginx, the control listener on
-# one, the file of a process that is dead or alive; IPv6, both families at one port, and an IPv6 upstream.
+# Where clients come in, other than by one IPv4 port: unix sockets with curl and nginx, the control listener
+# on one, the file of a process that is dead or alive; IPv6, both families at one port, and an IPv6 upstream.
 
 import os
 import socket
@@ -149,8 +149,9 @@ server {{
             with open(front.config) as file:
                 text = file.read()
             more = f"secret {secret};" if secret else ""
+            text = text.replace(f"listen 127.0.0.1:{front.control_port};", f"listen unix:{path}; {more}")
             with open(front.config, "w") as file:
-                file.write(text.replace(f"listen 127.0.0.1:{front.control_port};", f"listen unix:{path}; {more}"))
+                file.write(text)
             front.start()
             self.assertEqual(self.ask("/healthz", socket_path=path).status, 200)
             begun = self.ask("/sessions", socket_path=path, as_json={"subject": "alice"}, token=secret)

@@ -1,6 +1,6 @@
 # Clients that take their time on purpose, and those that vanish: heads and bodies that drip, answers that are
-# hardly read, two thousand resets. Each is ended by the limit that is meant for it, just above which nobody is,
-# and nothing of any of them is left.
+# hardly read, two thousand resets. Each is ended by the limit that is meant for it, just above which nobody
+# is, and nothing of any of them is left.
 
 import os
 import random
@@ -58,7 +58,8 @@ class Requests(Slow):
     def test_heads_that_drip_until_they_are_ended(self):
         gateway = self.gateway("header_timeout 1500ms;")
         good = Raw(gateway.port)
-        before = len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
+        descriptors = f"/proc/{gateway.process.pid}/fd"
+        before = len(os.listdir(descriptors))
         crowd = [Raw(gateway.port) for _ in range(300)]
         times, began, live = [], time.monotonic(), list(crowd)
         head = b"GET /drip HTTP/1.1\r\nHost: a\r\nX-Long: "
@@ -70,15 +71,15 @@ class Requests(Slow):
             # Their time runs from the first byte, and no later one renews it.
             if time.monotonic() - began > 1.3:
                 break
-        times.sort()
-        print(f"\n    p99 beside 300 dripping heads: {times[int(len(times) * 0.99)] * 1000:.1f} ms", flush=True)
-        self.assertLess(times[int(len(times) * 0.99)], 0.1)
+        worst = sorted(times)[int(len(times) * 0.99)]
+        print(f"\n    p99 beside 300 dripping heads: {worst * 1000:.1f} ms", flush=True)
+        self.assertLess(worst, 0.1)
         for raw in crowd:
             raw.socket.settimeout(3)
             self.assertEqual(raw.response().status, 408)
             raw.close()
         self.assertLess(time.monotonic() - began, 4)
-        wait_until(lambda: len(os.listdir(f"/proc/{gateway.process.pid}/fd")) <= before + 2, 5, "no descriptor")
+        wait_until(lambda: len(os.listdir(descriptors)) <= before + 2, 5, "no descriptor")
         self.latencies(good, 1)
 
     def drip(self, gateway, path, piece, pause, pieces, framing="Content-Length: 100000"):
