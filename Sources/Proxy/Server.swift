@@ -87,8 +87,11 @@ package final class Server {
 
     /// Changes over to a new configuration, whole or not at all: what has begun ends as it began.
     ///
+    /// - Parameter inForce: called on the main queue when every shard works by it.
     /// - Throws: why it cannot be; then nothing has changed.
-    package func change(to new: GatewayRuntime) throws(RuntimeError) {
+    package func change(
+        to new: GatewayRuntime, inForce: @escaping @Sendable () -> Void
+    ) throws(RuntimeError) {
         let opened = try openListeners(of: new)
         let old = runtime
         runtime = new
@@ -96,7 +99,12 @@ package final class Server {
             totalMax: new.configuration.limits.connections,
             perAddressMax: new.configuration.limits.connectionsPerAddress)
         // The first one checks the servers' health, and tells the others of what they must know by then.
-        for shard in shards.reversed() { shard.post(.change(new)) }
+        let group = DispatchGroup()
+        for shard in shards.reversed() {
+            group.enter()
+            shard.post(.change(new) { group.leave() })
+        }
+        group.notify(queue: .main, execute: inForce)
         for target in old.upstreams { target.directory.stop() }
         publishServers(waits: false)
         let gone = listeners.filter { known in !opened.contains { $0.listener === known.listener } }

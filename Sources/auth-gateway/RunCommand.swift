@@ -127,7 +127,10 @@ final class RunCommand {
             let runtime = try GatewayRuntime(
                 configuration: new, keys: keys, sessions: sessions, services: services,
                 previous: server.current)
-            try server.change(to: runtime)
+            try server.change(to: runtime) { [services, path] in
+                services.log.info("reloaded \(path)")
+                services.audit.record("config_reloaded", [])
+            }
         } catch {
             refuseReload(error.reason)
             return
@@ -140,8 +143,6 @@ final class RunCommand {
         ] where differs {
             services.log.warning("reload: '\(name)' changes with the next start only")
         }
-        services.log.info("reloaded \(path)")
-        services.audit.record("config_reloaded", [])
     }
 
     private func refuseReload(_ reason: String) {

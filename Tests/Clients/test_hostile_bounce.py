@@ -68,10 +68,11 @@ def descriptors():
 
 class Targets(unittest.TestCase):
     def test_what_could_not_come_back_is_not_sent(self):
-        for target in ("//evil.example/x", "/x?" + "y" * 4096):
-            reply = ask(target)
-            self.assertEqual((reply.status, reply.one("location")), (401, None), target[:20])
+        reply = ask("/x?" + "y" * 4096)
+        self.assertEqual((reply.status, reply.one("location")), (401, None))
         self.assertEqual(ask("/x?" + "y" * 4000).status, 307)
+        # It is a path to the gateway, and comes back as the one that it was taken for.
+        self.assertEqual(ask("//evil.example/x").one("location"), "/refresh?return_to=/evil.example/x")
 
     def test_a_backslash_in_a_query_goes_round_and_comes_back(self):
         # Browsers send it as it is; behind the question mark nobody takes it for a slash.
@@ -85,8 +86,8 @@ class Targets(unittest.TestCase):
     def test_the_login_page_is_not_told_of_another_host(self):
         for target, told in (
             ("/pages/a", "/login.html?return_to=/pages/a"),
-            ("//evil.example/a", "/login.html"),
-            ("///evil.example", "/login.html"),
+            ("//evil.example/a", "/login.html?return_to=/evil.example/a"),
+            ("///evil.example", "/login.html?return_to=/evil.example"),
             ("/refreshing", "/login.html?return_to=/refreshing"),
         ):
             reply = ask(target, fields=NAVIGATION, cookie="")

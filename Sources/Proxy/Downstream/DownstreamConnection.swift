@@ -90,6 +90,12 @@ final class DownstreamConnection: EventTarget {
             }
             // Both sides have said that they are done: what the client sent before that is still to be read.
         }
+        // A half-close elsewhere; but who waits for events and says that it is done has closed the page. The
+        // stream may be silent for long, and nothing else would tell.
+        if exchange.isEventStream, exchange.phase == .relaying, readiness.contains(.ending) {
+            abort(.clientClosed)
+            return
+        }
         pump()
     }
 

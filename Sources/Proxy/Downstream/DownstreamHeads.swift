@@ -29,8 +29,9 @@ extension DownstreamConnection {
         if let source {
             peer = source
             peerText = Array(source.host.utf8)
-            peerIsTrusted = shard.runtime.trusts(source)
         }
+        // Where the proxy does not say whom it speaks for, nothing that comes through it is its own word.
+        peerIsTrusted = source.map(shard.runtime.trusts) ?? false
         if !shard.runtime.services.census.identify(peer) {
             close()
             return false

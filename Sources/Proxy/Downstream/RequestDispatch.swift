@@ -178,7 +178,8 @@ extension DownstreamConnection {
         } else if refusal.status == 401,
             let page = LoginPage.location(
                 for: head, route: route,
-                target: Bounce.isLocal(requestTarget, refreshPath: shard.runtime.refreshPath) ? requestTarget : nil)
+                target: Bounce.isLocal(requestTarget, refreshPath: shard.runtime.refreshPath)
+                    ? requestTarget : nil)
         {
             respond(.redirect(303, to: page))
         } else {

@@ -57,7 +57,11 @@ extension DownstreamConnection {
 
     private func finishTunnelWhenDone() {
         if !exchange.upstreamHasEnded || !output.isEmpty || isClosed { return }
-        if hasEnded { finishTunnel() } else { transport.finishSending() }
+        if !hasEnded {
+            transport.finishSending()
+        } else if exchange.upstream?.hasUnsent != true {
+            finishTunnel()
+        }
     }
 
     /// Both sides are done, or one of them is gone.

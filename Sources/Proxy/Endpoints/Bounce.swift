@@ -78,7 +78,9 @@ enum Bounce {
         case .rejected(let rejection):
             connection.exchange.reason = rejection.code
             let error = OAuthError.invalidGrant(rejection, inCookieMode: true)
-            end(connection, error.response, cookies: rejection.isSessionOver ? delivery.clearing : [])
+            end(
+                connection, error.response,
+                cookies: rejection.isSessionOver ? delivery.clearing(for: connection.head) : [])
         case .ended, .sessions, .unavailable:
             connection.exchange.reason = OAuthError.unavailable.code
             connection.respond(OAuthError.unavailable.response)

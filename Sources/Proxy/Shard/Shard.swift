@@ -111,7 +111,9 @@ package final class Shard {
                 prober?.update(target, servers: servers)
             case .judge(let address, let target, let isUp): pool(of: target)?.judge(address, isUp: isUp)
             case .lookAgain(let target): pool(of: target)?.lookAgain()
-            case .change(let runtime): change(to: runtime)
+            case .change(let runtime, let inForce):
+                change(to: runtime)
+                inForce()
             case .drain(let drained):
                 self.drained = drained
                 drain()

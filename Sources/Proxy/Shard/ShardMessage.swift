@@ -31,7 +31,7 @@ package enum ShardMessage: Sendable {
     /// Another shard has requests that wait for a connection to an upstream, or has made room.
     case lookAgain(UpstreamTarget)
     /// A new configuration: requests from here on are served by it, those that have begun end as they began.
-    case change(GatewayRuntime)
+    case change(GatewayRuntime, inForce: @Sendable () -> Void)
     /// Serve what has begun, begin nothing new; `drained` is called when no connection is left.
     case drain(drained: @Sendable () -> Void)
 }

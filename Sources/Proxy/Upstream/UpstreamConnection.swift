@@ -105,6 +105,9 @@ final class UpstreamConnection: EventTarget {
     /// the whole request goes to another server.
     var acceptsContent: Bool { isEstablished && phase != .closed && output.count < Self.outputBytesMax }
 
+    /// Whether anything waits for the upstream to take it.
+    var hasUnsent: Bool { !output.isEmpty }
+
     /// Adds a piece of the request's body.
     func appendContent(_ content: Span<UInt8>, framing: BodyFraming) {
         var sent = 0
