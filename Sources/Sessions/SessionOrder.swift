@@ -12,8 +12,9 @@ package enum SessionOrder: Sendable {
     /// Begin a session. Answered by `issued`.
     case begin(NewSession)
     /// Exchange a refresh token. Several candidates are cookies of one name, of which all but one are stale:
-    /// the one that can be exchanged is, of those of `session` where there are any. `isBounce`: a browser was sent here by one of its requests, and as
-    /// likely as not by twenty at a time. Answered by `issued` or `rejected`.
+    /// the one that can be exchanged is, of those of `session` where there are any. `isBounce`: a browser was
+    /// sent here by one of its requests, and as likely as not by twenty at a time. Answered by `issued` or
+    /// `rejected`.
     case refresh(
         candidates: [[UInt8]], session: SessionID? = nil, delivery: Delivery, client: ClientDescription,
         isBounce: Bool)
