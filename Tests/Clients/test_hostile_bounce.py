@@ -176,10 +176,12 @@ class Planted(unittest.TestCase):
     """A neighbouring host can plant a refresh cookie of a session of its own, but no access cookie."""
 
     def test_a_planted_refresh_cookie_makes_nobody_somebody_else(self):
-        mallory, alice = (curl(gateway.control + "/sessions", as_json={"subject": name}).json for name in "ma")
+        sessions = gateway.control + "/sessions"
+        mallory, alice = (curl(sessions, as_json={"subject": name}).json for name in "ma")
         planted = mallory["refresh_token"]
         for _ in range(3):
-            planted = curl(gateway.base + "/refresh", as_json={"refresh_token": planted}).json["refresh_token"]
+            pair = curl(gateway.base + "/refresh", as_json={"refresh_token": planted}).json
+            planted = pair["refresh_token"]
         for method, target in (("GET", "/refresh?return_to=/x"), ("POST", "/refresh")):
             pair = f"refresh={planted}; refresh={alice['refresh_token']}"
             reply = ask(target, method=method, cookie=f"Cookie: access={alice['access_token']}; {pair}\r\n")
