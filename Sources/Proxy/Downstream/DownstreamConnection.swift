@@ -234,23 +234,6 @@ final class DownstreamConnection: EventTarget {
         }
     }
 
-    /// A client that drips keeps each deadline and would hold its connection for ever.
-    private func endsSlowClient() -> Bool {
-        let limits = shard.limits
-        guard
-            exchange.pace.isTooSlow(
-                graceMilliseconds: limits.bodyTimeoutMilliseconds,
-                bytesPerSecond: limits.minimumBytesPerSecond)
-        else { return false }
-        if !output.isEmpty || exchange.hasResponse {
-            abort(.clientTooSlow)
-        } else {
-            exchange.pace = ClientPace()
-            refuse(.clientTooSlow)
-        }
-        return true
-    }
-
     private var isWaitingForBody: Bool {
         !exchange.requestIsComplete && (exchange.upstream?.acceptsContent ?? false)
     }
