@@ -23,6 +23,8 @@ public struct Readiness: OptionSet, Sendable {
     public static let ending = Readiness(rawValue: EPOLLRDHUP.rawValue)
     /// Both directions are closed, or the connection is broken.
     public static let broken = Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
+    /// The connection is broken, and what has not been read yet is no more than a part.
+    public static let failed = Readiness(rawValue: EPOLLERR.rawValue)
 }
 
 /// An epoll set and the events of its last wait.

@@ -34,9 +34,11 @@ package final class GatewayRuntime: Sendable {
     let sessions: RefreshService
     let services: GatewayServices
 
+    /// - Parameter previous: what this one takes the place of: the addresses of its servers are known.
     /// - Throws: the name of an upstream whose address cannot be used.
     package init(
-        configuration: GatewayConfiguration, keys: KeySet, sessions: RefreshService, services: GatewayServices
+        configuration: GatewayConfiguration, keys: KeySet, sessions: RefreshService,
+        services: GatewayServices, previous: GatewayRuntime? = nil
     ) throws(RuntimeError) {
         self.configuration = configuration
         self.keys = keys
@@ -50,7 +52,9 @@ package final class GatewayRuntime: Sendable {
         routes = RouteTable(configuration.routes, limits: configuration.limits)
         var targets: [UpstreamTarget] = []
         for upstream in configuration.upstreams {
-            targets.append(try UpstreamTarget(upstream, index: targets.count))
+            let known = previous?.upstreams.first { $0.configuration.name == upstream.name }
+            targets.append(
+                try UpstreamTarget(upstream, index: targets.count, previous: known?.directory))
         }
         upstreams = targets
         var limits = MessageLimits()
@@ -114,7 +118,7 @@ package struct RuntimeError: Error, Sendable {
 }
 
 /// Where an upstream's requests go.
-final class UpstreamTarget: Sendable {
+package final class UpstreamTarget: Sendable {
     let configuration: UpstreamConfiguration
     /// Its place in the configuration.
     let index: Int
@@ -123,10 +127,12 @@ final class UpstreamTarget: Sendable {
     /// The upstream as the log names it.
     let label: [UInt8]
 
-    init(_ configuration: UpstreamConfiguration, index: Int) throws(RuntimeError) {
+    init(
+        _ configuration: UpstreamConfiguration, index: Int, previous: ServerDirectory? = nil
+    ) throws(RuntimeError) {
         self.configuration = configuration
         self.index = index
-        directory = try ServerDirectory(configuration)
+        directory = try ServerDirectory(configuration, previous: previous)
         label = Array(configuration.name.utf8)
     }
 

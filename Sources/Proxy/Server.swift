@@ -10,9 +10,16 @@ package import Sessions
 
 /// A gateway that serves. Owned by: the main queue.
 package final class Server {
-    private let runtime: GatewayRuntime
+    /// A listening socket with the line of the configuration that it stands for.
+    private struct OpenListener {
+        let configured: ListenAddress
+        let role: ListenerRole
+        let listener: Listener
+    }
+
+    private var runtime: GatewayRuntime
     private var shards: [Mailbox<ShardMessage>] = []
-    private var listeners: [Listener] = []
+    private var listeners: [OpenListener] = []
     private var nextShard = 0
     private var lastPauseWarning = MonotonicInstant(milliseconds: .min)
 
@@ -32,38 +39,89 @@ package final class Server {
             let others = shards.indices.filter { $0 != index }.map { shards[$0] }
             shard.post(.meet(others, probes: index == 0))
         }
+        publishServers(waits: true)
+    }
+
+    private func publishServers(waits: Bool) {
         for target in runtime.upstreams {
-            target.directory.start { [shards, index = target.index] servers in
-                for shard in shards { shard.post(.servers(servers, upstream: index)) }
+            target.directory.start { [shards] servers in
+                for shard in shards { shard.post(.servers(servers, target)) }
             }
         }
-        NameWatch.start(runtime.upstreams, log: runtime.services.log)
+        NameWatch.start(runtime.upstreams, log: runtime.services.log, waits: waits)
     }
 
     /// Opens every listener of the configuration; all of them, or an error that names the one.
     ///
     /// - Returns: the bound addresses, those of clients first, then that of the control listener.
     package func listen() throws(RuntimeError) -> [SocketAddress] {
-        var opened: [(Listener, ListenerRole)] = []
-        for configured in runtime.configuration.listeners {
-            let role = configured.expectsProxyProtocol ? ListenerRole.proxiedClient : .client
-            opened.append((try listener(configured.address), role))
-        }
-        if let control = runtime.configuration.control {
-            opened.append((try listener(control.address), .control))
-        }
-        for (listener, role) in opened {
-            listener.start(
-                deal: { [unowned self] in deal($0, role) }, pausing: { [unowned self] in warnOfPause($0) })
-            listeners.append(listener)
-        }
-        return opened.map(\.0.address)
+        listeners = try openListeners(of: runtime)
+        for opened in listeners { start(opened) }
+        return listeners.map(\.listener.address)
     }
+
+    /// Those that are listening already are taken over.
+    private func openListeners(of runtime: GatewayRuntime) throws(RuntimeError) -> [OpenListener] {
+        var wanted = runtime.configuration.listeners.map { configured in
+            (configured.address, configured.expectsProxyProtocol ? ListenerRole.proxiedClient : .client)
+        }
+        if let control = runtime.configuration.control { wanted.append((control.address, .control)) }
+        var opened: [OpenListener] = []
+        for (address, role) in wanted {
+            let known = listeners.first { $0.configured == address && $0.role == role }
+            if let known {
+                opened.append(known)
+            } else {
+                opened.append(
+                    OpenListener(configured: address, role: role, listener: try listener(address)))
+            }
+        }
+        return opened
+    }
+
+    private func start(_ opened: OpenListener) {
+        let role = opened.role
+        opened.listener.start(
+            deal: { [unowned self] in deal($0, role) }, pausing: { [unowned self] in warnOfPause($0) })
+    }
+
+    /// Changes over to a new configuration, whole or not at all: what has begun ends as it began.
+    ///
+    /// - Parameter inForce: called on the main queue when every shard works by it.
+    /// - Throws: why it cannot be; then nothing has changed.
+    package func change(
+        to new: GatewayRuntime, inForce: @escaping @Sendable () -> Void
+    ) throws(RuntimeError) {
+        let opened = try openListeners(of: new)
+        let old = runtime
+        runtime = new
+        new.services.census.change(
+            totalMax: new.configuration.limits.connections,
+            perAddressMax: new.configuration.limits.connectionsPerAddress)
+        // The first one checks the servers' health, and tells the others of what they must know by then.
+        let group = DispatchGroup()
+        for shard in shards.reversed() {
+            group.enter()
+            shard.post(.change(new) { group.leave() })
+        }
+        group.notify(queue: .main, execute: inForce)
+        for target in old.upstreams { target.directory.stop() }
+        publishServers(waits: false)
+        let gone = listeners.filter { known in !opened.contains { $0.listener === known.listener } }
+        for added in opened where !listeners.contains(where: { $0.listener === added.listener }) {
+            start(added)
+        }
+        for removed in gone { removed.listener.stop() }
+        listeners = opened
+    }
+
+    /// What is in force.
+    package var current: GatewayRuntime { runtime }
 
     /// Stops accepting, lets what has begun come to its end, and calls `done`; at the latest after
     /// `milliseconds`.
     package func drain(milliseconds: Int, done: @escaping @Sendable () -> Void) {
-        for listener in listeners { listener.stop() }
+        for opened in listeners { opened.listener.stop() }
         listeners = []
         let group = DispatchGroup()
         for shard in shards {

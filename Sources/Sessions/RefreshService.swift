@@ -23,7 +23,9 @@ package final class RefreshService: Sendable {
     private let waiting = Mutex(Waiting())
     private let book: Mutex<SessionBook>
     private let feed: RevocationFeed
-    private let revocationMemory: Int64
+    /// How long a revocation may still matter: grows with the lifetime of tokens, and never shrinks, since
+    /// the longer-lived are still about.
+    private let revocationMemory: Atomic<Int64>
     private let clock: @Sendable () -> WallTime
     private let audit: @Sendable (AuditEvent) -> Void
 
@@ -38,17 +40,25 @@ package final class RefreshService: Sendable {
     ) {
         book = Mutex(SessionBook(store: store, mint: mint, signer: signer, policy: policy))
         self.feed = feed
-        revocationMemory = policy.revocationMemory
+        revocationMemory = Atomic(policy.revocationMemory)
         self.clock = clock
         self.audit = audit
+    }
+
+    /// Has other rules hold from the next order on. Sessions keep the final deadline that they were given.
+    package func change(to policy: SessionPolicy) {
+        _ = revocationMemory.max(policy.revocationMemory, ordering: .relaxed)
+        book.withLock { $0.policy = policy }
     }
 
     /// Tells every shard what was revoked lately; called once, before the first request is served.
     package func publishRecentRevocations(inForce: @escaping @Sendable () -> Void) throws(StoreError) {
         let now = clock()
-        let since = now.advanced(byMilliseconds: -revocationMemory)
+        let since = now.advanced(byMilliseconds: -revocationMemory.load(ordering: .relaxed))
         let recent = try book.withLock { book throws(StoreError) in try book.revocations(since: since) }
-        feed.publish(recent, until: now.advanced(byMilliseconds: revocationMemory), inForce: inForce)
+        feed.publish(
+            recent, until: now.advanced(byMilliseconds: revocationMemory.load(ordering: .relaxed)),
+            inForce: inForce)
     }
 
     /// Hands an order in; `reply` is called once, on any queue.
@@ -95,7 +105,7 @@ package final class RefreshService: Sendable {
         let now = clock()
         let outcome = book.withLock { $0.carryOut(orders.map(\.order), seen: seen, now: now) }
         for event in outcome.events { audit(event) }
-        let until = now.advanced(byMilliseconds: revocationMemory)
+        let until = now.advanced(byMilliseconds: revocationMemory.load(ordering: .relaxed))
         for (pending, result) in zip(orders, outcome.results) {
             feed.publish(result.revocations, until: until) { pending.reply(result.reply) }
         }

@@ -13,7 +13,7 @@ final class SessionBook {
     private let store: any SessionStore
     private let mint: RefreshTokenMint
     private let signer: TokenSigner
-    private let policy: SessionPolicy
+    var policy: SessionPolicy
     private var nextPurge = WallTime(milliseconds: 0)
 
     init(store: any SessionStore, mint: RefreshTokenMint, signer: TokenSigner, policy: SessionPolicy) {
@@ -99,13 +99,13 @@ final class SessionBook {
     private func carryOut(_ order: SessionOrder, now: WallTime) throws(StoreError) -> Result {
         switch order {
         case .begin(let new): return try begin(new, now: now)
-        case .refresh(let candidates, let delivery, let client, let isBounce):
+        case .refresh(let candidates, let session, let delivery, let client, let isBounce):
             let window = delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow
-            guard let token = try chosen(candidates, raceWindow: window, now: now) else {
+            guard let token = try chosen(candidates, of: session, raceWindow: window, now: now) else {
                 return Result(reply: .rejected(.notGenuine))
             }
             return try refresh(
-                token, raceWindow: window, keepWindow: isBounce ? Self.bounceKeepWindow : nil, client,
+                token, raceWindow: window, keepWindow: isBounce ? bounceKeepWindow : nil, client,
                 now: now)
         case .endByTokens(let candidates, let session, let reason):
             return try endByTokens(candidates, session, reason, now: now)
@@ -150,10 +150,15 @@ final class SessionBook {
 
     /// The genuine candidate that can be exchanged; else the newest. A stale cookie beside the good one is no
     /// theft, and must not be taken for one.
+    ///
+    /// - Parameter session: what the access cookie says, which no other host can set: a refresh cookie that a
+    ///   neighbouring host has planted must not make of its visitor somebody else.
     private func chosen(
-        _ candidates: [[UInt8]], raceWindow: Int64, now: WallTime
+        _ candidates: [[UInt8]], of session: SessionID?, raceWindow: Int64, now: WallTime
     ) throws(StoreError) -> RefreshToken? {
-        let genuine = candidates.compactMap(mint.parse).sorted { $0.generation > $1.generation }
+        var genuine = candidates.compactMap(mint.parse).sorted { $0.generation > $1.generation }
+        let meant = genuine.filter { $0.sid == session }
+        if !meant.isEmpty { genuine = meant }
         if genuine.count <= 1 { return genuine.first }
         for token in genuine {
             let decision = RefreshDecision.decide(
@@ -167,6 +172,10 @@ final class SessionBook {
         }
         return genuine.first
     }
+
+    /// In milliseconds: a browser's parallel requests, each sent here by itself, make one generation and not
+    /// a chain of them, whose stragglers would look like theft. Shorter than any access token lives.
+    private var bounceKeepWindow: Int64 { min(10_000, policy.accessLifetime / 2) }
 
     private func refresh(
         _ token: RefreshToken, raceWindow: Int64, keepWindow: Int64?, _ client: ClientDescription,
@@ -330,9 +339,6 @@ final class SessionBook {
     }
 
     private static let claimsMax = 4
-    /// As long as the shortest access token: a browser's parallel requests, each sent here by itself, make
-    /// one generation and not a chain of them, whose stragglers would look like theft. In milliseconds.
-    private static let bounceKeepWindow: Int64 = 10_000
     /// How long "why was I logged out?" has an answer.
     private static let retentionMilliseconds: Int64 = 7 * 86_400_000
     private static let purgeRows = 200

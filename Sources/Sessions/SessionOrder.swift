@@ -12,9 +12,12 @@ package enum SessionOrder: Sendable {
     /// Begin a session. Answered by `issued`.
     case begin(NewSession)
     /// Exchange a refresh token. Several candidates are cookies of one name, of which all but one are stale:
-    /// the one that can be exchanged is. `isBounce`: a browser was sent here by one of its requests, and as
-    /// likely as not by twenty at a time. Answered by `issued` or `rejected`.
-    case refresh(candidates: [[UInt8]], delivery: Delivery, client: ClientDescription, isBounce: Bool)
+    /// the one that can be exchanged is, of those of `session` where there are any. `isBounce`: a browser was
+    /// sent here by one of its requests, and as likely as not by twenty at a time. Answered by `issued` or
+    /// `rejected`.
+    case refresh(
+        candidates: [[UInt8]], session: SessionID? = nil, delivery: Delivery, client: ClientDescription,
+        isBounce: Bool)
     /// End the sessions of these refresh tokens, whatever their generations, and a session known otherwise.
     /// Answered by `ended`, or `rejected` when nothing that was presented is genuine.
     case endByTokens(candidates: [[UInt8]], session: SessionID?, reason: EndReason)

@@ -17,6 +17,10 @@ final class RunCommand {
     private let path: String
     private var server: Server?
     private var logs: Logs?
+    private var keys: KeySet?
+    private var configuration: GatewayConfiguration?
+    private var services: GatewayServices?
+    private var sessions: RefreshService?
     private var signals: [any DispatchSourceSignal] = []
     private var isStopping = false
 
@@ -66,6 +70,8 @@ final class RunCommand {
         let services = GatewayServices(
             accessLog: logs.access, audit: logs.audit, log: logs.service, census: census)
         do {
+            (self.keys, self.sessions, self.services) = (keys, sessions, services)
+            self.configuration = configuration
             let runtime = try GatewayRuntime(
                 configuration: configuration, keys: keys, sessions: sessions, services: services)
             let server = Server(runtime)
@@ -88,19 +94,12 @@ final class RunCommand {
     private func makeSessions(
         _ configuration: GatewayConfiguration, _ state: StateDirectory, _ feed: RevocationFeed, _ logs: Logs
     ) throws -> RefreshService {
-        let policy = SessionPolicy(
-            issuer: configuration.accessToken.issuer, audience: configuration.accessToken.audience,
-            accessLifetime: configuration.accessToken.lifetimeMilliseconds,
-            leeway: configuration.accessToken.leewayMilliseconds,
-            idleLifetime: configuration.refreshToken.idleLifetimeMilliseconds,
-            maxLifetime: configuration.refreshToken.maxLifetimeMilliseconds,
-            cookieRaceWindow: configuration.refreshToken.cookieRaceWindowMilliseconds,
-            bodyRaceWindow: configuration.refreshToken.bodyRaceWindowMilliseconds)
         let (audit, service) = (logs.audit, logs.service)
         return RefreshService(
             store: try SQLiteSessionStore(path: state.databasePath),
             mint: RefreshTokenMint(keys: state.refreshKeys),
-            signer: try TokenSigner(key: state.signingKey), policy: policy, feed: feed, clock: { Clock.wall },
+            signer: try TokenSigner(key: state.signingKey), policy: SessionPolicy(configuration), feed: feed,
+            clock: { Clock.wall },
             audit: { event in
                 if event.kind == .storeFailed {
                     service.error("the session store failed: \(event.reason ?? "")")
@@ -110,9 +109,55 @@ final class RunCommand {
             })
     }
 
+    // MARK: - Reloading
+
+    /// SIGHUP: the new configuration whole, or the old one as it was. What cannot change in a running process
+    /// is said, and stays.
+    private func reload() {
+        guard let server, let keys, let sessions, let services, let old = configuration, !isStopping else {
+            return
+        }
+        let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
+        for diagnostic in loaded.diagnostics { services.log.warning(diagnostic.rendered) }
+        guard let new = loaded.configuration else {
+            refuseReload("\(path) has errors")
+            return
+        }
+        do throws(RuntimeError) {
+            let runtime = try GatewayRuntime(
+                configuration: new, keys: keys, sessions: sessions, services: services,
+                previous: server.current)
+            try server.change(to: runtime) { [services, path] in
+                services.log.info("reloaded \(path)")
+                services.audit.record("config_reloaded", [])
+            }
+        } catch {
+            refuseReload(error.reason)
+            return
+        }
+        sessions.change(to: SessionPolicy(new))
+        configuration = new
+        for (name, differs) in [
+            ("workers", new.workers != old.workers), ("logs", new.logs != old.logs),
+            ("state_directory", new.stateDirectory != old.stateDirectory),
+        ] where differs {
+            services.log.warning("reload: '\(name)' changes with the next start only")
+        }
+    }
+
+    private func refuseReload(_ reason: String) {
+        services?.log.error("reload refused, the old configuration stays: \(reason)")
+        services?.audit.record("config_reload_refused", [])
+    }
+
     // MARK: - Ending
 
     private func handleSignals() {
+        signal(SIGHUP, SIG_IGN)
+        let hangup = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .main)
+        hangup.setEventHandler { [self] in MainActor.assumeIsolated { reload() } }
+        hangup.resume()
+        signals.append(hangup)
         for number in [SIGTERM, SIGINT] {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .main)
@@ -147,6 +192,20 @@ final class RunCommand {
 
     /// Within the 30 s that service managers give.
     private static let drainMilliseconds = 25_000
+}
+
+extension SessionPolicy {
+    /// What a configuration says of sessions and their tokens.
+    init(_ configuration: GatewayConfiguration) {
+        self.init(
+            issuer: configuration.accessToken.issuer, audience: configuration.accessToken.audience,
+            accessLifetime: configuration.accessToken.lifetimeMilliseconds,
+            leeway: configuration.accessToken.leewayMilliseconds,
+            idleLifetime: configuration.refreshToken.idleLifetimeMilliseconds,
+            maxLifetime: configuration.refreshToken.maxLifetimeMilliseconds,
+            cookieRaceWindow: configuration.refreshToken.cookieRaceWindowMilliseconds,
+            bodyRaceWindow: configuration.refreshToken.bodyRaceWindowMilliseconds)
+    }
 }
 
 /// A start that cannot succeed, in one plain line.

@@ -5,7 +5,15 @@ import time
 import unittest
 
 from clients import Raw
-from harness import Demo, Gateway
+from harness import Demo, Gateway, wait_until
+
+
+def is_refused(port):
+    try:
+        Raw(port).close()
+    except OSError:
+        return True
+    return False
 
 
 class Figures(unittest.TestCase):
@@ -58,7 +66,7 @@ class Ending(unittest.TestCase):
         time.sleep(0.2)
         gateway.process.terminate()
         self.assertTrue(idle.is_closed(2))
-        self.assertRaises(OSError, lambda: Raw(gateway.port))
+        wait_until(lambda: is_refused(gateway.port), 2, "new connections are refused")
         reply = raw.response()
         self.assertEqual((reply.status, reply.json["waited_ms"]), (200, 700))
         self.assertTrue(raw.is_closed())

@@ -92,11 +92,12 @@ class Connection:
 class Upstream:
     """Answers requests with `answer(request, connection)`: bytes, or None when it has acted itself."""
 
-    def __init__(self, answer=None, reads_body=True):
+    def __init__(self, answer=None, reads_body=True, host="127.0.0.1"):
         self.answer = answer or (lambda request, connection: OK)
         self.reads_body = reads_body
         self.requests, self.opened = [], 0
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = socket.create_server((host, 0), family=family, backlog=512)
         self.port = self.listener.getsockname()[1]
         self.connections = []
         threading.Thread(target=self._accept, daemon=True).start()

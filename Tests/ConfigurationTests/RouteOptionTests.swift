@@ -183,5 +183,10 @@ struct RouteOptionTests {
         #expect(
             messages(load(minimal("route /a { upstream api; access anonymous; observe; }")))
                 == ["there is nothing to observe: the route is anonymous"])
+        for some in ["rate 1/s;", "methods GET;"] {
+            #expect(
+                messages(load(minimal("route /a { upstream api; access anonymous; \(some) observe; }"))) == []
+            )
+        }
     }
 }

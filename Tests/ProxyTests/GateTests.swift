@@ -43,6 +43,15 @@ struct CredentialsTests {
         #expect(try found("Authorization: Bearer \(refreshToken)A\r\n") == "bearer \(refreshToken)A")
     }
 
+    @Test("a refresh token is recognised beside another Authorization field, in either place")
+    func misplacedBesideAnother() throws {
+        let token = "rt_" + String(repeating: "a", count: 92)
+        let (ours, basic) = ("Authorization: Bearer \(token)\r\n", "Authorization: Basic eDp5\r\n")
+        #expect(try found(ours + basic) == "misplaced")
+        #expect(try found(basic + ours) == "misplaced")
+        #expect(try found(basic + basic) == "ambiguous")
+    }
+
     @Test("every cookie of our name is a candidate, and no other")
     func cookies() throws {
         #expect(try found("Cookie: a=b; __Host-access=one;__Host-access=two; c=d\r\n") == "cookies one two")

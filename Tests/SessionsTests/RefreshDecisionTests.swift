@@ -32,12 +32,13 @@ import Testing
     }
 
     private func decide(
-        _ stored: StoredSession?, _ generation: UInt32, history: UInt8 = 1, after milliseconds: Int64 = 1000
+        _ stored: StoredSession?, _ generation: UInt32, history: UInt8 = 1, after milliseconds: Int64 = 1000,
+        keepWindow: Int64? = nil
     ) -> RefreshDecision {
         RefreshDecision.decide(
             stored: stored, generation: generation, digest: digest(generation, history: history),
             childDigest: digest(generation + 1, history: history),
-            now: rotated.advanced(byMilliseconds: milliseconds), raceWindow: window)
+            now: rotated.advanced(byMilliseconds: milliseconds), raceWindow: window, keepWindow: keepWindow)
     }
 
     @Test("the current token is rotated, confirmed or not")
@@ -45,6 +46,29 @@ import Testing
         #expect(decide(row(), 7) == .rotate(isAhead: false))
         #expect(decide(row(confirmed: true), 7) == .rotate(isAhead: false))
         #expect(decide(row(confirmed: true), 7, after: 6_999_999) == .rotate(isAhead: false))
+    }
+
+    @Test("a current token is kept while it is younger than the window, and where there is one")
+    func kept() {
+        for stored in [row(), row(confirmed: true)] {
+            #expect(decide(stored, 7, after: 0, keepWindow: 10_000) == .keep)
+            #expect(decide(stored, 7, after: 9_999, keepWindow: 10_000) == .keep)
+            #expect(decide(stored, 7, after: 10_000, keepWindow: 10_000) == .rotate(isAhead: false))
+            #expect(decide(stored, 7, after: 0) == .rotate(isAhead: false))
+            // A clock that was set back tells nothing of its age.
+            #expect(decide(stored, 7, after: -1, keepWindow: 10_000) == .rotate(isAhead: false))
+        }
+    }
+
+    @Test("nothing but a current token that fits is kept, however young it is")
+    func notKept() {
+        let keep: Int64 = 10_000
+        #expect(decide(row(), 7, history: 2, after: 0, keepWindow: keep) == .refuse(.unfitting))
+        #expect(decide(row(), 6, after: 0, keepWindow: keep) == .repeatChild)
+        #expect(decide(row(), 5, after: 0, keepWindow: keep) == .endForReplay)
+        #expect(decide(row(), 8, after: 0, keepWindow: keep) == .rotate(isAhead: true))
+        #expect(decide(row(ended: .logout), 7, after: 0, keepWindow: keep) == .refuse(.ended(.logout)))
+        #expect(decide(nil, 7, after: 0, keepWindow: keep) == .refuse(.unknownSession))
     }
 
     @Test("a current generation with another secret is refused")

@@ -48,7 +48,7 @@ package struct RouteConfiguration: Sendable, Equatable {
     package var cors: CORSConfiguration?
     /// Where a page navigation without a session is sent: a path, maybe with a query.
     package var loginPage: String?
-    /// What the gate would refuse is logged, and let through.
+    /// What the route's methods, its rate or the gate would refuse is logged, and let through.
     package var isObserved = false
 
     package init(host: String?, path: String, isExact: Bool, destination: Destination) {

@@ -49,7 +49,9 @@ extension Validator {
         }
         if let entry = block.entry("observe") {
             route.isObserved = true
-            warnIfAnonymous(route, entry, "there is nothing to observe: the route is anonymous")
+            if route.rate == nil && route.methods.isEmpty {
+                warnIfAnonymous(route, entry, "there is nothing to observe: the route is anonymous")
+            }
         }
     }
 

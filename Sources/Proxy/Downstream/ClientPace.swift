@@ -2,6 +2,7 @@
 // for which it is waited for counts, never the upstream's; and nothing is said of it before a first while is
 // over, so that a pause of a slow network harms nobody (`minimum_rate`).
 
+import Configuration
 import Primitives
 
 /// How fast a client has been while it was waited for, in one exchange.
@@ -31,5 +32,24 @@ struct ClientPace {
     func isTooSlow(graceMilliseconds: Int64, bytesPerSecond: UInt64) -> Bool {
         waitedMilliseconds > graceMilliseconds
             && bytes < UInt64(waitedMilliseconds) / 1000 * bytesPerSecond
+    }
+}
+
+extension DownstreamConnection {
+    /// A client that drips keeps each deadline and would hold its connection for ever.
+    func endsSlowClient() -> Bool {
+        let limits = shard.limits
+        guard
+            exchange.pace.isTooSlow(
+                graceMilliseconds: limits.bodyTimeoutMilliseconds,
+                bytesPerSecond: limits.minimumBytesPerSecond)
+        else { return false }
+        if !output.isEmpty || exchange.hasResponse {
+            abort(.clientTooSlow)
+        } else {
+            exchange.pace = ClientPace()
+            refuse(.clientTooSlow)
+        }
+        return true
     }
 }

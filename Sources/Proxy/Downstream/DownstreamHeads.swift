@@ -20,14 +20,18 @@ extension DownstreamConnection {
             close()
             return false
         }
-        guard case .complete(let consumed, let source) = result else { return receive() }
+        guard case .complete(let consumed, let source) = result else {
+            if hasEnded { close() }
+            return receive()
+        }
         input.consume(consumed)
         awaitsProxyHeader = false
         if let source {
             peer = source
             peerText = Array(source.host.utf8)
-            peerIsTrusted = shard.runtime.trusts(source)
         }
+        // Where the proxy does not say whom it speaks for, nothing that comes through it is its own word.
+        peerIsTrusted = source.map(shard.runtime.trusts) ?? false
         if !shard.runtime.services.census.identify(peer) {
             close()
             return false

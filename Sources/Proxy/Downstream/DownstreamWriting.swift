@@ -104,7 +104,10 @@ extension DownstreamConnection {
             response, date: date, cookies: cookies, connection: connectionField,
             isChunked: framing == .chunked, crossOrigin: exchange.route?.crossOrigin, request: head,
             to: &output)
-        if response.isEventStream { bindStream() }
+        if response.isEventStream {
+            exchange.isEventStream = true
+            bindStream()
+        }
     }
 
     /// Answers that HTTP has ended on this connection (RFC 9110 §15.2.2).
@@ -126,6 +129,7 @@ extension DownstreamConnection {
         // what its sending does.
         if content.count >= Self.directBytesMin, output.isEmpty, exchange.responseFraming != .chunked {
             sent = transport.send(content)
+            exchange.pace.moved(sent, shard.loop.now)
             exchange.hasSent = true
         }
         BodyWriter.append(

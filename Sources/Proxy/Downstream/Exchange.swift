@@ -57,6 +57,8 @@ final class Exchange {
     var upstream: UpstreamConnection?
     /// What a stream of events, or a tunnel, lives as long as.
     var binding: StreamBinding?
+    /// The answer is a stream of server-sent events.
+    var isEventStream = false
     /// The upstream's end of a tunnel has sent its last byte.
     var upstreamHasEnded = false
     /// How many more proxies an OPTIONS may pass; nil is any number.
@@ -137,6 +139,7 @@ final class Exchange {
         upstream = nil
         binding = nil
         upstreamHasEnded = false
+        isEventStream = false
         if !forwarded.clientText.isEmpty || forwarded.isTold { forwarded = .none }
         pace = ClientPace()
         maxForwards = nil

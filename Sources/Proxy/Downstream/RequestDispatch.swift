@@ -91,7 +91,9 @@ extension DownstreamConnection {
             respond(LocalResponse(status: answer.status, lines: answer.fields))
             return
         }
-        if !head.block.withBytes({ route.takes($0.extracting(head.methodRange.offsets)) }) {
+        if !head.block.withBytes({ route.takes($0.extracting(head.methodRange.offsets)) }),
+            !isObserved(route, ProxyError.methodNotAllowed.word)
+        {
             respondMethodNotAllowed(route.allowText)
             return
         }
@@ -109,12 +111,17 @@ extension DownstreamConnection {
         }
         guard case .refused(let seconds) = limiter.admit(key, now: shard.loop.now) else { return true }
         let error = ProxyError.rateLimited(retryAfterSeconds: seconds)
-        if route.configuration.isObserved {
-            exchange.observed = error.word
-            return true
-        }
+        if isObserved(route, error.word) { return true }
         refuse(error)
         return false
+    }
+
+    /// Whether a refusal of an observed route is but written down. Of several it is the first, which is what
+    /// the client would be told.
+    private func isObserved(_ route: Route, _ word: String) -> Bool {
+        if !route.configuration.isObserved { return false }
+        if exchange.observed.isEmpty { exchange.observed = word }
+        return true
     }
 
     /// RFC 9110 §9.3.1: "Although request message framing is independent of the method used, content received
@@ -141,12 +148,14 @@ extension DownstreamConnection {
             now: shard.wallTime)
         {
         case .refused(let refusal, let token):
-            // A refresh token goes no further on any route, observed or not.
-            if !route.configuration.isObserved || refusal == .misplacedRefreshToken {
+            // A refresh token goes no further on any route, observed or not; nor do two credentials, of which
+            // one may be ours.
+            if refusal == .misplacedRefreshToken || refusal == .ambiguousCredential
+                || !isObserved(route, refusal.code)
+            {
                 turnAway(refusal, route)
                 return
             }
-            exchange.observed = refusal.code
             exchange.token = token
             exchange.bearerIsOurs = AccessRule.carriesOurs(head, shard.runtime)
         case .admitted(let token, let bearerIsOurs):
@@ -167,7 +176,10 @@ extension DownstreamConnection {
         if let location = Bounce.location(for: self, refusal) {
             respondAfterBody(.redirect(307, to: location))
         } else if refusal.status == 401,
-            let page = LoginPage.location(for: head, route: route, target: requestTarget)
+            let page = LoginPage.location(
+                for: head, route: route,
+                target: Bounce.isLocal(requestTarget, refreshPath: shard.runtime.refreshPath)
+                    ? requestTarget : nil)
         {
             respond(.redirect(303, to: page))
         } else {
@@ -175,8 +187,12 @@ extension DownstreamConnection {
         }
     }
 
-    private var requestTarget: [UInt8] {
-        head.block.withBytes { [UInt8](copying: $0.extracting(head.path.start..<head.query.end)) }
+    /// What the request asked for, with the path in its normal form: as it was sent, `//evil.example/` is a
+    /// path to us and a host to a browser that is sent back there.
+    var requestTarget: [UInt8] {
+        let query = head.query
+        return withPath { [UInt8](copying: $0) }
+            + head.block.withBytes { [UInt8](copying: $0.extracting(query.offsets)) }
     }
 
     private func auditMisplacedToken() {

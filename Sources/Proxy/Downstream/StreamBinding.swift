@@ -26,7 +26,9 @@ extension DownstreamConnection {
     /// nothing.
     func bindStream() {
         guard let token = exchange.token else { return }
-        let left = max(0, token.expiresAt - shard.wallTime.seconds) * 1000 + graceMilliseconds
+        var left = max(0, token.expiresAt - shard.wallTime.seconds) * 1000 + graceMilliseconds
+        // The session may have ended while the upstream made up its mind: then no revocation will come.
+        if shard.gatekeeper.isRevoked(token) { left = 0 }
         exchange.binding = StreamBinding(token: token, endsAt: shard.loop.now.advanced(byMilliseconds: left))
         shard.streams[slot] = self
         awaitStreamEnd(orMilliseconds: nil)
@@ -40,17 +42,26 @@ extension DownstreamConnection {
 
     /// Sets the deadline to the stream's end, or to a nearer one.
     func awaitStreamEnd(orMilliseconds milliseconds: Int64?) {
-        let left = exchange.binding.map { $0.endsAt.milliseconds - shard.loop.now.milliseconds }
-        guard let wait = [left, milliseconds].compactMap(\.self).min() else {
-            shard.loop.clearDeadline(self)
+        guard let binding = exchange.binding else {
+            if let milliseconds {
+                shard.loop.setDeadline(self, milliseconds: milliseconds)
+            } else {
+                shard.loop.clearDeadline(self)
+            }
             return
         }
+        let left = binding.endsAt.milliseconds - shard.loop.now.milliseconds
+        let wait = min(left, milliseconds ?? left)
         shard.loop.setDeadline(self, milliseconds: max(0, wait))
     }
 
-    /// The token has expired, and so has the grace.
+    /// The token has expired, and so has the grace; or it was revoked before there was a stream.
     func streamExpired() {
         guard let binding = exchange.binding, !binding.isAsking else { return }
+        if shard.gatekeeper.isRevoked(binding.token) {
+            cutStream(.streamRevoked)
+            return
+        }
         guard let sid = binding.token.sessionID else {
             cutStream(.streamExpired)
             return

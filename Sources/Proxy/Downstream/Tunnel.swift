@@ -26,8 +26,13 @@ extension DownstreamConnection {
                 return
             }
             if input.isEmpty && !receive() { break }
+            upstream.flush()
+            if upstream !== exchange.upstream { return }
             exchange.requestBytes += UInt64(input.count)
-            upstream.pass(&input)
+            if !upstream.pass(&input) {
+                upstream.fail(.upstreamClosed)
+                return
+            }
         }
         if isClosed || !hasEnded || !input.isEmpty { return }
         exchange.upstream?.endTunnel()
@@ -52,7 +57,11 @@ extension DownstreamConnection {
 
     private func finishTunnelWhenDone() {
         if !exchange.upstreamHasEnded || !output.isEmpty || isClosed { return }
-        if hasEnded { finishTunnel() } else { transport.finishSending() }
+        if !hasEnded {
+            transport.finishSending()
+        } else if exchange.upstream?.hasUnsent != true {
+            finishTunnel()
+        }
     }
 
     /// Both sides are done, or one of them is gone.
@@ -71,7 +80,7 @@ extension UpstreamConnection {
     /// The head of a 101 has been read: both sides change over.
     func startTunnel(_ downstream: DownstreamConnection) {
         phase = .tunnelling
-        Self.prepare(&head, names: shard.runtime.cookieNames)
+        Self.prepare(&head, route: downstream.exchange.route, shard.runtime.cookieNames)
         downstream.startTunnel(head)
     }
 
@@ -79,7 +88,7 @@ extension UpstreamConnection {
     func relayTunnel() {
         guard let downstream, !input.isEmpty else { return }
         if downstream.acceptsContent {
-            downstream.pass(&input)
+            if !downstream.pass(&input) { downstream.abort(.clientClosed) }
         } else {
             isBlocked = true
         }
@@ -92,21 +101,22 @@ extension UpstreamConnection {
     }
 
     /// Sends bytes as they are: at once where nothing waits in front of them, else behind what does.
-    func pass(_ bytes: inout ByteBuffer) {
-        flush()
-        if output.isEmpty, phase != .closed, transport.maySend {
+    ///
+    /// - Returns: false where the connection is broken. The end is the caller's to make: it clears both
+    ///   connections' buffers, and `bytes` is one of them.
+    fileprivate func pass(_ bytes: inout ByteBuffer) -> Bool {
+        if output.isEmpty, transport.maySend {
             switch transport.send(from: &bytes) {
             case .bytes, .wouldBlock: break
-            case .ended, .failed:
-                fail(.upstreamClosed)
-                return
+            case .ended, .failed: return false
             }
         }
-        if bytes.isEmpty || phase == .closed { return }
+        if bytes.isEmpty { return true }
         shard.buffers.supply(&output)
         bytes.withReadable { output.append($0) }
         bytes.removeAll()
         awaitUpstream()
+        return true
     }
 
     /// The client has sent its last byte: the upstream is told once all of them have left.
@@ -116,20 +126,19 @@ extension UpstreamConnection {
 }
 
 extension DownstreamConnection {
-    /// Sends bytes as they are: at once where nothing waits in front of them, else behind what does.
-    func pass(_ bytes: inout ByteBuffer) {
+    /// The same for the other direction.
+    fileprivate func pass(_ bytes: inout ByteBuffer) -> Bool {
         exchange.responseBytes += UInt64(bytes.count)
         if output.isEmpty, transport.maySend {
             switch transport.send(from: &bytes) {
             case .bytes, .wouldBlock: break
-            case .ended, .failed:
-                abort(.clientClosed)
-                return
+            case .ended, .failed: return false
             }
         }
-        if bytes.isEmpty { return }
+        if bytes.isEmpty { return true }
         shard.buffers.supply(&output)
         bytes.withReadable { output.append($0) }
         bytes.removeAll()
+        return true
     }
 }

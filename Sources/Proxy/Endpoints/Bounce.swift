@@ -24,10 +24,9 @@ enum Bounce {
         guard isByCookie(connection), isFit(connection.head),
             hasSmallBody(connection.head, connection.shard.runtime)
         else { return nil }
-        let target = connection.head.block.withBytes { bytes in
-            [UInt8](copying: bytes.extracting(connection.head.path.start..<connection.head.query.end))
-        }
-        if target.count > targetBytesMax { return nil }
+        let target = connection.requestTarget
+        // It would be refused on arrival.
+        if !isLocal(target, refreshPath: connection.shard.runtime.refreshPath) { return nil }
         let path = String(decoding: connection.shard.runtime.refreshPath, as: UTF8.self)
         return "\(path)?return_to=\(PercentEncoding.text(target))"
     }
@@ -41,7 +40,9 @@ enum Bounce {
 
     /// Rotates the cookies of a request that has been sent here.
     static func refresh(_ connection: DownstreamConnection) {
-        guard let target = returnTarget(connection), isLocal(target, connection.shard.runtime) else {
+        guard let target = returnTarget(connection),
+            isLocal(target, refreshPath: connection.shard.runtime.refreshPath)
+        else {
             connection.exchange.reason = "return_to"
             connection.respond(
                 .problem(400, code: "return_to", detail: "The target to return to is no path of this origin"))
@@ -60,7 +61,9 @@ enum Bounce {
         connection.awaitReply(
             .bounce,
             .refresh(
-                candidates: candidates, delivery: .cookie, client: connection.clientDescription(""),
+                candidates: candidates,
+                session: candidates.count > 1 ? connection.presentedSession : nil,
+                delivery: .cookie, client: connection.clientDescription(""),
                 isBounce: true))
     }
 
@@ -75,7 +78,9 @@ enum Bounce {
         case .rejected(let rejection):
             connection.exchange.reason = rejection.code
             let error = OAuthError.invalidGrant(rejection, inCookieMode: true)
-            end(connection, error.response, cookies: rejection.isSessionOver ? delivery.clearing : [])
+            end(
+                connection, error.response,
+                cookies: rejection.isSessionOver ? delivery.clearing(for: connection.head) : [])
         case .ended, .sessions, .unavailable:
             connection.exchange.reason = OAuthError.unavailable.code
             connection.respond(OAuthError.unavailable.response)
@@ -161,30 +166,28 @@ enum Bounce {
         return PercentDecoding.query("return_to", in: query).map { Array($0.utf8) }
     }
 
-    /// RFC 9700 §4.11: no open redirector. One slash, since two begin a host name, and no backslash, which
-    /// browsers take for a slash; and not the refresh endpoint again.
-    static func isLocal(_ target: [UInt8], _ runtime: GatewayRuntime) -> Bool {
+    /// RFC 9700 §4.11: no open redirector. One slash, since two begin a host name, and no backslash in the
+    /// path, which browsers take for a slash; and not the refresh endpoint again.
+    static func isLocal(_ target: [UInt8], refreshPath: [UInt8]) -> Bool {
         guard target.count <= targetBytesMax, target.first == UInt8(ascii: "/"),
             target.dropFirst().first != UInt8(ascii: "/"),
-            target.allSatisfy({
-                $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\\") && $0 != UInt8(ascii: "#")
-            })
+            target.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") })
         else { return false }
         let path = Array(target.prefix { $0 != UInt8(ascii: "?") })
+        if path.contains(UInt8(ascii: "\\")) { return false }
         var normal: [UInt8] = []
         switch PathNormalization.normalise(path.span, into: &normal) {
         case .refused: return false
         case .unchanged: normal = path
         case .rewritten: break
         }
-        let refresh = runtime.refreshPath
         return
-            !(normal.starts(with: refresh)
-            && (normal.count == refresh.count || normal[refresh.count] == UInt8(ascii: "/")))
+            !(normal.starts(with: refreshPath)
+            && (normal.count == refreshPath.count || normal[refreshPath.count] == UInt8(ascii: "/")))
     }
 
     /// Longer targets are refused: encoded they would not fit into a request line everywhere.
-    private static let targetBytesMax = 4096
+    static let targetBytesMax = 4096
 }
 
 /// Where a person without a session is sent.
@@ -197,9 +200,12 @@ enum LoginPage {
         guard let page = route.configuration.loginPage,
             head.block.equals(.secFetchMode, lowercase: "navigate")
         else { return nil }
-        guard let target, head.method == .get, target.count <= 2048 else { return page }
+        guard let target, head.method == .get, target.count <= targetBytesMax else { return page }
         return "\(page)\(page.contains("?") ? "&" : "?")return_to=\(PercentEncoding.text(target))"
     }
+
+    /// A longer target is not told, so that the address of the login page stays one that servers take.
+    static let targetBytesMax = 2048
 }
 
 /// Percent-encoding of one component (RFC 3986 §2.1).

@@ -40,7 +40,9 @@ enum RefreshEndpoint {
         connection.awaitReply(
             .refresh(delivery),
             .refresh(
-                candidates: candidates, delivery: delivery, client: connection.clientDescription(""),
+                candidates: candidates,
+                session: candidates.count > 1 ? connection.presentedSession : nil,
+                delivery: delivery, client: connection.clientDescription(""),
                 isBounce: false))
     }
 
@@ -110,7 +112,7 @@ enum RefreshEndpoint {
         case .rejected(let rejection):
             let error = OAuthError.invalidGrant(rejection, inCookieMode: delivery == .cookie)
             let clears = delivery == .cookie && rejection.isSessionOver
-            respond(connection, error, cookies: clears ? tokens.clearing : [])
+            respond(connection, error, cookies: clears ? tokens.clearing(for: connection.head) : [])
         case .ended, .sessions, .unavailable: respond(connection, OAuthError.unavailable)
         }
     }
@@ -140,7 +142,7 @@ enum RefreshEndpoint {
         var response = LocalResponse.empty(204)
         response.fields += TokenDelivery.noStore
         if clearsCookies {
-            for cookie in TokenDelivery(connection.shard.runtime).clearing {
+            for cookie in TokenDelivery(connection.shard.runtime).clearing(for: connection.head) {
                 response.fields.append(("Set-Cookie", cookie))
             }
         }

@@ -128,7 +128,7 @@ extension DownstreamConnection {
             refuse(.sessionsUnavailable)
             return
         }
-        releaseHeld(cookies: clearsCookies ? TokenDelivery(shard.runtime).clearing : [])
+        releaseHeld(cookies: clearsCookies ? TokenDelivery(shard.runtime).clearing(for: head) : [])
     }
 
     // MARK: - The held answer

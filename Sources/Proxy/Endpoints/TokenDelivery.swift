@@ -72,11 +72,15 @@ struct TokenDelivery {
     }
 
     /// The two cookies that clear ours: same name, path and attributes (RFC 6265 §5.3).
-    var clearing: [String] {
-        [
+    /// With them goes the mark of a browser that has just come back, where the request has it.
+    func clearing(for head: borrowing RequestHead) -> [String] {
+        let hasMark = head.block.withBytes {
+            !CookieFields.values(of: names.returned, in: head.block, $0).isEmpty
+        }
+        return [
             cookie(names.access, "", path: "/", seconds: 0),
             cookie(names.refresh, "", path: refreshPath, seconds: 0),
-        ]
+        ] + (hasMark ? [cookie(names.returned, "", path: "/", seconds: 0)] : [])
     }
 
     /// Marks a browser that is sent back: shorter-lived than any access token, so that it can only be seen

@@ -91,6 +91,8 @@ enum AccessRule {
             // An anonymous route forwards no identity, whatever the request carries; and no token of ours
             // either.
             if credentials == .misplacedRefreshToken { return .refused(.misplacedRefreshToken, nil) }
+            // Which of the two is ours, and to be withheld, is not for an upstream to find out.
+            if credentials == .ambiguous { return .refused(.ambiguousCredential, nil) }
             return .admitted(nil, bearerIsOurs: isOurs(credentials, head, runtime))
         }
         let verdict: TokenVerdict
@@ -127,12 +129,24 @@ enum AccessRule {
     private static func isOurs(
         _ credentials: Credentials, _ head: borrowing RequestHead, _ runtime: GatewayRuntime
     ) -> Bool {
-        guard case .bearer(let range) = credentials else { return false }
+        switch credentials {
+        case .bearer(let range): return isOurs(range, head, runtime)
+        case .ambiguous:
+            return Credentials.anyBearer(in: head) { one in
+                if case .bearer(let range) = one { isOurs(range, head, runtime) } else { false }
+            }
+        case .none, .cookies, .misplacedRefreshToken: return false
+        }
+    }
+
+    private static func isOurs(
+        _ token: ByteRange, _ head: borrowing RequestHead, _ runtime: GatewayRuntime
+    ) -> Bool {
         let tokenHead = runtime.tokenHead
         let count = tokenHead.count
-        if range.count < count { return false }
+        if token.count < count { return false }
         return head.block.withBytes { bytes in
-            bytes.extracting(range.start..<range.start + count).equals(tokenHead.span)
+            bytes.extracting(token.start..<token.start + count).equals(tokenHead.span)
         }
     }
 

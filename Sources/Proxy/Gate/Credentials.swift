@@ -20,7 +20,10 @@ enum Credentials: Equatable {
     /// Finds the credential of a request.
     static func find(in head: borrowing RequestHead, cookieNames: CookieNames) -> Credentials {
         if let index = head.block.first(.authorization) {
-            if head.block.count(of: .authorization) > 1 { return .ambiguous }
+            if head.block.count(of: .authorization) > 1 {
+                let hasRefreshToken = anyBearer(in: head) { $0 == .misplacedRefreshToken }
+                return hasRefreshToken ? .misplacedRefreshToken : .ambiguous
+            }
             let value = head.block.fields[index].value
             let found = head.block.withBytes { bearer($0, value) }
             if found != .none { return found }
@@ -30,6 +33,16 @@ enum Credentials: Equatable {
             CookieFields.values(of: cookieNames.access, in: head.block, bytes)
         }
         return cookies.isEmpty ? .none : .cookies(cookies)
+    }
+
+    /// Whether one of the Authorization fields, of which there may be several, is such a bearer token.
+    static func anyBearer(in head: borrowing RequestHead, where isSuch: (Credentials) -> Bool) -> Bool {
+        head.block.withBytes { bytes in
+            for field in head.block.fields where field.known == .authorization {
+                if isSuch(bearer(bytes, field.value)) { return true }
+            }
+            return false
+        }
     }
 
     /// `Bearer SP b64token`, the scheme in any case (RFC 9110 §11.1). Another scheme is no credential for us.

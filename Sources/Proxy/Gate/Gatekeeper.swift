@@ -12,21 +12,38 @@ import Sessions
 package final class Gatekeeper {
     private let hasher = SHA256Hasher()
     private let cache: VerifiedTokenCache
-    private let verifier: TokenVerifier
+    private var verifier: TokenVerifier
     /// Believes expired tokens: to learn whose session a client held, never to let it in.
-    private let identifier: TokenVerifier
-    private let leewaySeconds: Int64
+    private var identifier: TokenVerifier
+    private var leewaySeconds: Int64
+    /// Tells verdicts of an earlier configuration from today's.
+    private var generation: UInt32 = 0
     private var revocations = RevocationTable()
     private var sightings: [Sighting] = []
 
     init(keys: KeySet, policy: ClaimsPolicy, sessionLifetimeSeconds: Int64) throws(JOSEError) {
         cache = VerifiedTokenCache(bytesMax: Self.cacheBytesMax)
         verifier = try TokenVerifier(keys: keys, policy: policy)
-        let lenient = ClaimsPolicy(
+        identifier = try TokenVerifier(
+            keys: keys, policy: Self.lenient(policy, sessionLifetimeSeconds: sessionLifetimeSeconds))
+        leewaySeconds = policy.leewaySeconds
+    }
+
+    /// Changes over to a new configuration: nothing that was verified by the old one is believed any more.
+    func change(keys: KeySet, policy: ClaimsPolicy, sessionLifetimeSeconds: Int64) throws(JOSEError) {
+        let verifier = try TokenVerifier(keys: keys, policy: policy)
+        identifier = try TokenVerifier(
+            keys: keys, policy: Self.lenient(policy, sessionLifetimeSeconds: sessionLifetimeSeconds))
+        self.verifier = verifier
+        leewaySeconds = policy.leewaySeconds
+        generation &+= 1
+        cache.removeAll()
+    }
+
+    private static func lenient(_ policy: ClaimsPolicy, sessionLifetimeSeconds: Int64) -> ClaimsPolicy {
+        ClaimsPolicy(
             issuer: policy.issuer, audiences: policy.audiences,
             leewaySeconds: policy.leewaySeconds + sessionLifetimeSeconds, tokenBytesMax: policy.tokenBytesMax)
-        identifier = try TokenVerifier(keys: keys, policy: lenient)
-        leewaySeconds = policy.leewaySeconds
     }
 
     /// Whether a token lets its bearer in at `now`.
@@ -34,10 +51,12 @@ package final class Gatekeeper {
     /// - Parameter memo: what the same connection presented last. A client presents the same token again and
     ///   again, and comparing the bytes is cheaper than digesting them (15 against 500 ns).
     func check(_ token: Span<UInt8>, memo: inout TokenMemo, now: WallTime) -> TokenVerdict {
-        if let known = memo.token, token.equals(memo.bytes.span) { return judge(known, now) }
+        if let known = memo.token, memo.generation == generation, token.equals(memo.bytes.span) {
+            return judge(known, now)
+        }
         let digest = hasher.digest(token)
         if let known = cache.lookup(digest) {
-            memo = TokenMemo(bytes: [UInt8](copying: token), token: known)
+            memo = TokenMemo(bytes: [UInt8](copying: token), token: known, generation: generation)
             return judge(known, now)
         }
         switch verifier.verify(token, now: now) {
@@ -45,7 +64,7 @@ package final class Gatekeeper {
         case .accepted(let verified):
             if let refusal = revocations.refusal(of: verified) { return .refused(refusal) }
             cache.insert(verified, digest: digest, tokenBytes: token.count)
-            memo = TokenMemo(bytes: [UInt8](copying: token), token: verified)
+            memo = TokenMemo(bytes: [UInt8](copying: token), token: verified, generation: generation)
             if let sid = verified.sessionID {
                 sightings.append(Sighting(sid: sid, generation: verified.generation))
             }
@@ -93,4 +112,6 @@ package final class Gatekeeper {
 struct TokenMemo {
     var bytes: [UInt8] = []
     var token: VerifiedToken?
+    /// The gatekeeper's, when it was verified.
+    var generation: UInt32 = 0
 }

@@ -8,16 +8,23 @@ import Synchronization
 package final class ConnectionCensus: Sendable {
     private struct Counts: Sendable {
         var total = 0
+        var totalMax: Int
+        var perAddressMax: Int
         var byAddress: [[UInt8]: Int] = [:]
     }
 
-    private let counts = Mutex(Counts())
-    private let totalMax: Int
-    private let perAddressMax: Int
+    private let counts: Mutex<Counts>
 
     package init(totalMax: Int, perAddressMax: Int) {
-        self.totalMax = totalMax
-        self.perAddressMax = perAddressMax
+        counts = Mutex(Counts(totalMax: totalMax, perAddressMax: perAddressMax))
+    }
+
+    /// Has other limits hold from now on; who is in stays.
+    func change(totalMax: Int, perAddressMax: Int) {
+        counts.withLock { counts in
+            counts.totalMax = totalMax
+            counts.perAddressMax = perAddressMax
+        }
     }
 
     /// Counts a connection in; false when a limit forbids it.
@@ -25,7 +32,7 @@ package final class ConnectionCensus: Sendable {
     /// - Parameter peer: nil where it is not known yet.
     func admit(_ peer: SocketAddress?) -> Bool {
         counts.withLock { counts in
-            if counts.total >= totalMax || !admit(peer, &counts) { return false }
+            if counts.total >= counts.totalMax || !admit(peer, &counts) { return false }
             counts.total += 1
             return true
         }
@@ -38,7 +45,7 @@ package final class ConnectionCensus: Sendable {
         // Peers on unix sockets have no address that tells one from another.
         guard let peer, peer.family != .unix else { return true }
         let fromAddress = counts.byAddress[peer.bytes, default: 0]
-        if fromAddress >= perAddressMax { return false }
+        if fromAddress >= counts.perAddressMax { return false }
         counts.byAddress[peer.bytes] = fromAddress + 1
         return true
     }

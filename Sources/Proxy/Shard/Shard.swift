@@ -14,7 +14,7 @@ import Sessions
 
 /// One of the workers.
 package final class Shard {
-    let runtime: GatewayRuntime
+    private(set) var runtime: GatewayRuntime
     let loop: EventLoop
     let gatekeeper: Gatekeeper
     var buffers = ByteBufferPool(blockBytes: 16 * 1024, blocksMax: 256)
@@ -83,6 +83,9 @@ package final class Shard {
 
     func pool(_ index: Int) -> UpstreamPool { pools[index] }
 
+    /// nil: a message about an upstream of a configuration that has been replaced.
+    private func pool(of target: UpstreamTarget) -> UpstreamPool? { pools.first { $0.target === target } }
+
     // MARK: - Messages
 
     private func takeMessages() {
@@ -102,12 +105,15 @@ package final class Shard {
             case .meet(let others, let probes):
                 neighbours = others
                 if probes { prober = HealthProber(self) }
-            case .servers(let servers, let upstream):
-                pools[upstream].update(servers: servers)
-                prober?.update(runtime.upstreams[upstream], servers: servers)
-            case .judge(let address, let upstream, let isUp):
-                pools[upstream].judge(address, isUp: isUp)
-            case .lookAgain(let upstream): pools[upstream].lookAgain()
+            case .servers(let servers, let target):
+                guard let pool = pool(of: target) else { break }
+                pool.update(servers: servers)
+                prober?.update(target, servers: servers)
+            case .judge(let address, let target, let isUp): pool(of: target)?.judge(address, isUp: isUp)
+            case .lookAgain(let target): pool(of: target)?.lookAgain()
+            case .change(let runtime, let inForce):
+                change(to: runtime)
+                inForce()
             case .drain(let drained):
                 self.drained = drained
                 drain()
@@ -121,9 +127,35 @@ package final class Shard {
     }
 
     /// Has every shard know what health checks have found.
-    func judge(_ address: SocketAddress, upstream: Int, isUp: Bool) {
-        pools[upstream].judge(address, isUp: isUp)
-        tellNeighbours(.judge(address, upstream: upstream, isUp: isUp))
+    func judge(_ address: SocketAddress, _ target: UpstreamTarget, isUp: Bool) {
+        pool(of: target)?.judge(address, isUp: isUp)
+        tellNeighbours(.judge(address, target, isUp: isUp))
+    }
+
+    /// Changes over to a new configuration. Exchanges under way hold their route and their pool, and end by
+    /// them; an upstream that stays keeps its connections, one that has gone is drained.
+    private func change(to new: GatewayRuntime) {
+        do throws(JOSEError) {
+            try gatekeeper.change(
+                keys: new.keys, policy: new.claimsPolicy,
+                sessionLifetimeSeconds: new.configuration.refreshToken.maxLifetimeMilliseconds / 1000)
+        } catch {
+            new.services.log.error("a shard keeps the old configuration: its keys cannot be used: \(error)")
+            return
+        }
+        runtime = new
+        var old = pools
+        pools = new.upstreams.map { target in
+            let name = target.configuration.name
+            guard let found = old.firstIndex(where: { $0.target.configuration.name == name }) else {
+                return UpstreamPool(target, shard: self)
+            }
+            let pool = old.remove(at: found)
+            pool.change(to: target)
+            return pool
+        }
+        for pool in old { pool.retire() }
+        prober?.change(to: new.upstreams)
     }
 
     /// All of them are looked at: revocations are rare, and come in batches.
@@ -153,6 +185,9 @@ package final class Shard {
     }
 
     // MARK: - Connections
+
+    /// More connections than buffers should lie about for.
+    var isCrowded: Bool { connectionCount > Self.crowd }
 
     /// Whether lines are written at all.
     var logsAccess: Bool { accessLog.isOn }
@@ -192,4 +227,6 @@ package final class Shard {
         accessLog.flush()
         drained()
     }
+
+    private static let crowd = 256
 }

@@ -25,11 +25,13 @@ package enum ShardMessage: Sendable {
     /// The doors to all other shards; one of all checks the health of servers for all.
     case meet([Mailbox<ShardMessage>], probes: Bool)
     /// What health checks have found of a server.
-    case judge(SocketAddress, upstream: Int, isUp: Bool)
+    case judge(SocketAddress, UpstreamTarget, isUp: Bool)
     /// The servers of an upstream are these now.
-    case servers([UpstreamServer], upstream: Int)
+    case servers([UpstreamServer], UpstreamTarget)
     /// Another shard has requests that wait for a connection to an upstream, or has made room.
-    case lookAgain(upstream: Int)
+    case lookAgain(UpstreamTarget)
+    /// A new configuration: requests from here on are served by it, those that have begun end as they began.
+    case change(GatewayRuntime, inForce: @Sendable () -> Void)
     /// Serve what has begun, begin nothing new; `drained` is called when no connection is left.
     case drain(drained: @Sendable () -> Void)
 }

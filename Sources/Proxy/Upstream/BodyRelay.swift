@@ -67,7 +67,7 @@ extension UpstreamConnection {
             if head.isInterim {
                 interimCount += 1
                 if interimCount > limits.interimResponsesMax { throw .interimFlood }
-                Self.prepare(&head, names: pool.shard.runtime.cookieNames)
+                Self.prepare(&head, route: downstream.exchange.route, pool.shard.runtime.cookieNames)
                 downstream.sendInterim(head)
                 return phase == .awaitingHead
             }
@@ -102,8 +102,7 @@ extension UpstreamConnection {
             : BodyReader(head.framing)
         let signal = SessionSignal.read(
             head, route: downstream.exchange.route, tokenOverhead: pool.shard.runtime.tokenOverhead)
-        Self.prepare(&head, names: pool.shard.runtime.cookieNames)
-        if downstream.exchange.route?.crossOrigin != nil { CrossOrigin.removeFields(of: &head.block) }
+        Self.prepare(&head, route: downstream.exchange.route, pool.shard.runtime.cookieNames)
         switch signal {
         case .none: startBody(downstream, cookies: [])
         case .malformed(let reason):
@@ -126,7 +125,7 @@ extension UpstreamConnection {
     }
 
     /// Takes out of a response's head what is not for the client.
-    static func prepare(_ head: inout ResponseHead, names: CookieNames) {
+    static func prepare(_ head: inout ResponseHead, route: Route?, _ names: CookieNames) {
         Persistence.removeHopByHop(&head.block)
         head.block.removeAliases(sessionFields)
         // RFC 9110 §8.6: no Content-Length in a 204 or an interim response.
@@ -134,6 +133,7 @@ extension UpstreamConnection {
         if head.block.first(.setCookie) != nil {
             SetCookieFields.removeOurs(from: &head.block, names: names)
         }
+        if route?.crossOrigin != nil { CrossOrigin.removeFields(of: &head.block) }
     }
 
     private func startBody(_ downstream: DownstreamConnection, cookies: [String]) {

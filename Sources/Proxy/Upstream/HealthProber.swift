@@ -39,6 +39,29 @@ final class HealthProber {
         for target in shard.runtime.upstreams { update(target, servers: target.directory.servers) }
     }
 
+    /// Changes over to a new configuration. Where the check is another one, or there is none any more,
+    /// servers count as up until the new one has shown otherwise.
+    func change(to targets: [UpstreamTarget]) {
+        let old = watched.joined()
+        watched = targets.map { target in
+            old.filter { server in
+                let known = server.target.configuration
+                return known.name == target.configuration.name
+                    && known.healthCheck == target.configuration.healthCheck
+            }
+        }
+        for server in old where !watched.joined().contains(where: { $0 === server }) {
+            server.stop()
+            let name = server.target.configuration.name
+            let target = targets.first { $0.configuration.name == name }
+            if server.isOut, let target { shard.judge(server.server.address, target, isUp: true) }
+        }
+        for target in targets {
+            for server in watched[target.index] { server.change(to: target) }
+            update(target, servers: target.directory.servers)
+        }
+    }
+
     /// Changes over to a new list; what is known of a server that stays is kept.
     func update(_ target: UpstreamTarget, servers: [UpstreamServer]) {
         guard let check = target.configuration.healthCheck else { return }
@@ -61,7 +84,7 @@ final class HealthProber {
 final class WatchedServer: EventTarget {
     let server: UpstreamServer
     private unowned let shard: Shard
-    private let target: UpstreamTarget
+    private(set) var target: UpstreamTarget
     private let check: HealthCheckConfiguration
     private var record = ProbeRecord()
     private var probe: HealthProbe?
@@ -89,7 +112,13 @@ final class WatchedServer: EventTarget {
         }
     }
 
-    /// It is no server of the upstream any more.
+    /// The same server under a new configuration with the same check.
+    func change(to target: UpstreamTarget) { self.target = target }
+
+    /// Whether the checks have taken it out.
+    var isOut: Bool { !record.isUp }
+
+    /// It is not watched any more.
     func stop() {
         probe?.stop()
         probe = nil
@@ -106,7 +135,7 @@ final class WatchedServer: EventTarget {
         } else {
             shard.runtime.services.log.info("\(target.text(of: server)): back")
         }
-        shard.judge(server.address, upstream: target.index, isUp: record.isUp)
+        shard.judge(server.address, target, isUp: record.isUp)
     }
 
     /// A tenth more or less, so that gateways which were started together do not ask together.

@@ -8,9 +8,9 @@ import Observability
 
 /// Looks the names of upstreams up.
 enum NameWatch {
-    /// Starts looking, and waits a while for the first answer of each. The gateway serves without them all
-    /// the same: an upstream without a server answers 503.
-    static func start(_ targets: [UpstreamTarget], log: ServiceLog) {
+    /// Starts looking, and at the start of the gateway waits a while for the first answer of each. It serves
+    /// without them all the same: an upstream without a server answers 503.
+    static func start(_ targets: [UpstreamTarget], log: ServiceLog, waits: Bool) {
         let first = DispatchGroup()
         for target in targets {
             for name in target.directory.names {
@@ -18,7 +18,7 @@ enum NameWatch {
                 lookUp(name.resolver, target, at: name.index, afterMilliseconds: 0, log) { first.leave() }
             }
         }
-        _ = first.wait(timeout: .now() + .milliseconds(firstWaitMilliseconds))
+        if waits { _ = first.wait(timeout: .now() + .milliseconds(firstWaitMilliseconds)) }
     }
 
     private static func lookUp(

@@ -36,10 +36,16 @@ struct ServerChoice {
     }
 
     var candidates: [Candidate] = []
-    private let balance: UpstreamConfiguration.Balance
-    private let policy: FailurePolicy
+    private var balance: UpstreamConfiguration.Balance
+    private var policy: FailurePolicy
 
     init(_ balance: UpstreamConfiguration.Balance, _ policy: FailurePolicy) {
+        self.balance = balance
+        self.policy = policy
+    }
+
+    /// Chooses by other rules from now on; what is known of the servers stays.
+    mutating func change(to balance: UpstreamConfiguration.Balance, _ policy: FailurePolicy) {
         self.balance = balance
         self.policy = policy
     }

@@ -37,7 +37,9 @@ final class ServerDirectory: Sendable {
     /// The names to look up, each with the index that `learn` wants.
     let names: [(index: Int, resolver: NameResolver)]
 
-    init(_ upstream: UpstreamConfiguration) throws(RuntimeError) {
+    /// - Parameter previous: of the same upstream, in the configuration before: what it knows of names and
+    ///   servers is known here.
+    init(_ upstream: UpstreamConfiguration, previous: ServerDirectory? = nil) throws(RuntimeError) {
         configured = upstream.servers
         var addresses: [[SocketAddress]?] = []
         var names: [(index: Int, resolver: NameResolver)] = []
@@ -56,14 +58,20 @@ final class ServerDirectory: Sendable {
                 }
                 addresses.append([address])
             case .name(let host, let port):
-                addresses.append(nil)
+                addresses.append(previous?.addresses(of: server.address))
                 names.append((index, NameResolver(host: host, port: port)))
             }
         }
         self.names = names
         var first = State(addresses: addresses, problems: Array(repeating: nil, count: addresses.count))
-        first.servers = Self.list(configured, addresses, known: [])
+        first.servers = Self.list(configured, addresses, known: previous?.servers ?? [])
         state = Mutex(first)
+    }
+
+    /// What a name is known to mean.
+    private func addresses(of address: ServerAddress) -> [SocketAddress]? {
+        guard let index = configured.firstIndex(where: { $0.address == address }) else { return nil }
+        return state.withLock { $0.addresses[index] }
     }
 
     /// The servers as they are known now.
@@ -124,7 +132,8 @@ final class ServerDirectory: Sendable {
         for (server, addresses) in zip(configured, addresses) {
             for address in addresses ?? [] where seen.insert(address).inserted {
                 list.append(
-                    known.first { $0.address == address } ?? UpstreamServer(server, address: address))
+                    known.first { $0.address == address && $0.isConfigured(as: server) }
+                        ?? UpstreamServer(server, address: address))
             }
         }
         return list

@@ -7,6 +7,7 @@
 //      └───────────────── success ───────────────┼──────────────────────────────────┘              │
 //                                                └──────────────────── failure ────────────────────┘
 
+import Configuration
 import Primitives
 
 /// How many failures are too many.
@@ -16,6 +17,14 @@ struct FailurePolicy: Equatable {
     var windowMilliseconds: Int64
     /// How long a server that has come back takes to get its full share; 0 is at once.
     var slowStartMilliseconds: Int64
+}
+
+extension FailurePolicy {
+    init(_ upstream: UpstreamConfiguration) {
+        self.init(
+            failuresMax: upstream.failuresMax, windowMilliseconds: upstream.failWindowMilliseconds,
+            slowStartMilliseconds: upstream.slowStartMilliseconds)
+    }
 }
 
 /// The health of one server.

@@ -105,6 +105,9 @@ final class UpstreamConnection: EventTarget {
     /// the whole request goes to another server.
     var acceptsContent: Bool { isEstablished && phase != .closed && output.count < Self.outputBytesMax }
 
+    /// Whether anything waits for the upstream to take it.
+    var hasUnsent: Bool { !output.isEmpty }
+
     /// Adds a piece of the request's body.
     func appendContent(_ content: Span<UInt8>, framing: BodyFraming) {
         var sent = 0
@@ -112,6 +115,7 @@ final class UpstreamConnection: EventTarget {
             isEstablished
         {
             sent = transport.send(content)
+            if sent > 0 { awaitUpstream() }
         }
         BodyWriter.append(content.extracting(sent..<content.count), framing: framing, to: &output)
     }
@@ -283,8 +287,6 @@ final class UpstreamConnection: EventTarget {
             && reader.isComplete && head.framing != .untilClose && !transport.mayReceive
         detach()
         phase = .idle
-        shard.buffers.reclaim(&input)
-        shard.buffers.reclaim(&output)
         isReused = true
         isBlocked = false
         if isClean && pool.keep(self) {

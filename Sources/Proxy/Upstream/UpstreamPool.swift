@@ -31,8 +31,8 @@ final class PooledServer {
 /// Hands out connections to an upstream.
 final class UpstreamPool {
     let shard: Shard
-    let target: UpstreamTarget
-    let policy: FailurePolicy
+    private(set) var target: UpstreamTarget
+    private(set) var policy: FailurePolicy
     var choice: ServerChoice
     private(set) var servers: [PooledServer] = []
     private var lastID = 0
@@ -48,14 +48,35 @@ final class UpstreamPool {
     init(_ target: UpstreamTarget, shard: Shard) {
         self.target = target
         self.shard = shard
-        let configuration = target.configuration
-        policy = FailurePolicy(
-            failuresMax: configuration.failuresMax,
-            windowMilliseconds: configuration.failWindowMilliseconds,
-            slowStartMilliseconds: configuration.slowStartMilliseconds)
-        choice = ServerChoice(configuration.balance, policy)
-        waiting = BoundedDeque(countMax: configuration.queueMax)
+        policy = FailurePolicy(target.configuration)
+        choice = ServerChoice(target.configuration.balance, policy)
+        waiting = BoundedDeque(countMax: target.configuration.queueMax)
         update(servers: target.directory.servers)
+    }
+
+    // MARK: - Reload
+
+    /// Changes over to a new configuration of the same upstream: what is known of servers that stay is kept,
+    /// and who waits goes on waiting.
+    func change(to new: UpstreamTarget) {
+        target.waiting.add(-waiting.count)
+        new.waiting.add(waiting.count)
+        target = new
+        policy = FailurePolicy(new.configuration)
+        choice.change(to: new.configuration.balance, policy)
+        var queue = BoundedDeque<WaitingRequest>(
+            countMax: max(new.configuration.queueMax, waiting.count))
+        while let request = waiting.popFirst() { _ = queue.append(request) }
+        waiting = queue
+        update(servers: new.directory.servers)
+    }
+
+    /// The upstream is no more: what is under way ends, and nobody is let in.
+    func retire() {
+        update(servers: [])
+        failWaiting()
+        if let queueClock { shard.loop.remove(queueClock) }
+        queueClock = nil
     }
 
     // MARK: - Servers

@@ -45,7 +45,7 @@ extension UpstreamPool {
         }
         downstream.exchange.isWaiting = true
         count(1)
-        if waiting.count == 1 { shard.tellNeighbours(.lookAgain(upstream: target.index)) }
+        if waiting.count == 1 { shard.tellNeighbours(.lookAgain(target)) }
         armClock()
     }
 
@@ -84,6 +84,14 @@ extension UpstreamPool {
         armClock()
     }
 
+    /// Nobody who waits can be served any more.
+    func failWaiting() {
+        while let request = waiting.first, let downstream = connection(of: request) {
+            leaveQueue(downstream)
+            downstream.upstreamFailed(.upstreamUnavailable)
+        }
+    }
+
     /// Another shard has requests that wait, or has made room.
     func lookAgain() {
         holdsBack = false
@@ -94,7 +102,7 @@ extension UpstreamPool {
     func queueTicked() {
         holdsBack = false
         serveQueue()
-        if !waiting.isEmpty { shard.tellNeighbours(.lookAgain(upstream: target.index)) }
+        if !waiting.isEmpty { shard.tellNeighbours(.lookAgain(target)) }
     }
 
     /// A connection has closed, and with it has gone its place.
@@ -105,7 +113,7 @@ extension UpstreamPool {
             turnsInRow = 0
             holdsBack = true
         }
-        shard.tellNeighbours(.lookAgain(upstream: target.index))
+        shard.tellNeighbours(.lookAgain(target))
     }
 
     /// Whose request it is. A client's connection takes its own out before it goes.

@@ -32,6 +32,11 @@ package final class UpstreamServer: Sendable {
         }
     }
 
+    /// Whether a configuration says the same of it.
+    func isConfigured(as server: ServerConfiguration) -> Bool {
+        weight == max(1, server.weight) && quota?.max == server.connectionsMax
+    }
+
     /// The server as messages name it.
     var text: String { address.family == .unix ? address.description : "http://\(address)" }
 
@@ -44,7 +49,7 @@ package final class UpstreamServer: Sendable {
 
 /// How many connections all shards together have to a server.
 final class ConnectionQuota: Sendable {
-    private let max: Int
+    let max: Int
     private let count = Atomic(0)
 
     init(max: Int) { self.max = max }
