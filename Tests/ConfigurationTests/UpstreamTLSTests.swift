@@ -94,7 +94,7 @@ struct UpstreamTLSTests {
         #expect(warning.severity == .warning)
         #expect(warning.message.contains("whoever stands between can pose as these servers"))
         let unused = loaded(server + "tls { insecure; ca a.pem; }")
-        #expect(unused.diagnostics.map(\.help) == ["'ca' at gateway.conf:6 is not used"])
+        #expect(unused.diagnostics.map(\.help) == ["take it out, or 'ca' at gateway.conf:6 is not used"])
         #expect(upstream(server + "tls { insecure on; }") == nil)
     }
 

@@ -37,7 +37,7 @@ extension Validator {
             let problem: ValueProblem
             if word.map({ !words.insert($0).inserted }) ?? false {
                 problem = ValueProblem(reason: "is given twice", help: "keep one of them")
-            } else if word != "proxy_protocol", words.isSuperset(of: ["tls", "redirect_to_https"]) {
+            } else if words.isSuperset(of: ["tls", "redirect_to_https"]) {
                 problem = ValueProblem(
                     reason: "does not go with '\(word == "tls" ? "redirect_to_https" : "tls")'",
                     help: "what comes in by TLS needs no redirect; each takes a listener of its own")

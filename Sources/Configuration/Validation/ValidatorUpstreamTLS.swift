@@ -22,11 +22,12 @@ extension Validator {
         let areKnown = upstream.servers.count == block.attempts.count { $0.name == "server" }
         let usesTLS = upstream.servers.contains(where: \.usesTLS)
         if usesTLS, let insecure {
-            let unused = (ca ?? short).map { "'\($0.name)' at \(report.place($0.location)) is not used" }
+            let unused = (ca ?? short).map { "'\($0.name)' at \(report.place($0.location))" }
             report.warning(
                 "any certificate will do: whoever stands between can pose as these servers, and reads and"
                     + " changes every request and answer, logins too", at: insecure.location,
-                help: unused ?? "name whose word is to be taken instead: ca FILE;")
+                help: unused.map { "take it out, or \($0) is not used" }
+                    ?? "name whose word is to be taken instead: ca FILE;")
         } else if !usesTLS, areKnown, !upstream.servers.isEmpty, let unused = opening ?? short {
             report.warning(
                 "no server of this upstream is https://: '\(unused.name)' has no effect", at: unused.location,
