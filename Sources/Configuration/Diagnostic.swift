@@ -170,9 +170,10 @@ package enum EditDistance {
             let distance = between(word.lowercased(), candidate.lowercased())
             if distance < best?.distance ?? Int.max { best = (candidate, distance) }
         }
-        guard let best, best.distance <= max(1, min(word.utf8.count, best.word.utf8.count) / 3) else {
-            return nil
-        }
+        // One slip makes any letter of any other: a word of one letter has no likeness.
+        guard let best, best.distance < max(word.utf8.count, 1),
+            best.distance <= max(1, min(word.utf8.count, best.word.utf8.count) / 3)
+        else { return nil }
         return best.word
     }
 }

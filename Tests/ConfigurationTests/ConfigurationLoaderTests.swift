@@ -16,7 +16,11 @@ struct ConfigurationLoaderTests {
             ListenerConfiguration(address: .ip(host: "0.0.0.0", port: 8080)),
             ListenerConfiguration(address: .ip(host: "::1", port: 8080), expectsProxyProtocol: true),
             ListenerConfiguration(address: .unix(path: "/run/gateway/http.sock")),
+            ListenerConfiguration(address: .ip(host: "0.0.0.0", port: 80), security: .redirectsToHTTPS),
+            ListenerConfiguration(
+                address: .ip(host: "0.0.0.0", port: 443), security: .tls, expectsProxyProtocol: true),
         ]
+        expected.tls = completeTLS()
         expected.workers = 4
         expected.stateDirectory = "/srv/auth gateway"
         expected.trustedProxies = [
@@ -90,7 +94,54 @@ struct ConfigurationLoaderTests {
         api.keepaliveMilliseconds = 10_000
         let files = UpstreamConfiguration(
             name: "files", servers: [ServerConfiguration(address: .ip(host: "::1", port: 9001))])
-        return [api, files]
+        return [api, files] + completeTLSUpstreams()
+    }
+
+    private func completeTLSUpstreams() -> [UpstreamConfiguration] {
+        let address = ServerAddress.name(host: "api.internal", port: 9443)
+        var within = UpstreamConfiguration(
+            name: "internal",
+            servers: [
+                ServerConfiguration(
+                    address: .ip(host: "10.0.0.1", port: 443), certificateName: "api.internal"),
+                ServerConfiguration(address: address, certificateName: "api.internal"),
+            ])
+        within.tls.authorities = FileReference(path: "internal.pem", place: "gateway.conf:65")
+        within.tls.clientCertificate = pair("gateway.pem", "gateway.key", line: 65)
+        within.tls.minimumVersion = .v1_3
+        let name = "partner.example.com"
+        var partner = UpstreamConfiguration(
+            name: "partner",
+            servers: [ServerConfiguration(address: .name(host: name, port: 443), certificateName: name)])
+        partner.tls.authorities = FileReference(path: "partner.pem", place: "gateway.conf:69")
+        return [within, partner]
+    }
+
+    private func completeTLS() -> TLSConfiguration {
+        var tls = TLSConfiguration(certificates: [
+            pair("rsa.pem", "rsa.key", line: 15),
+            pair("/etc/ssl/ecdsa.pem", "/etc/ssl/ecdsa.key", line: 16),
+        ])
+        tls.minimumVersion = .v1_3
+        tls.serverNames = [
+            ServerNameConfiguration(
+                names: ["files.example.com", "*.files.example.com"],
+                certificates: [pair("files.pem", "files.pem", line: 18)])
+        ]
+        tls.clientAuthorities = TLSConfiguration.ClientAuthorities(
+            file: FileReference(path: "clients.pem", place: "gateway.conf:19"), areRequired: false)
+        tls.hasTickets = false
+        tls.hsts?.maxAgeSeconds = 730 * 86_400
+        tls.hsts?.includesSubdomains = true
+        tls.hsts?.isPreloaded = true
+        tls.handshakeTimeoutMilliseconds = 5_000
+        return tls
+    }
+
+    private func pair(_ chain: String, _ key: String, line: Int) -> CertificateConfiguration {
+        CertificateConfiguration(
+            chain: FileReference(path: chain, place: "gateway.conf:\(line)"),
+            privateKey: FileReference(path: key, place: "gateway.conf:\(line)"))
     }
 
     private func completeRoutes() -> [RouteConfiguration] {
@@ -163,7 +214,7 @@ struct ConfigurationLoaderTests {
                 text = text.replacing("http://127.0.0.1:9000;", with: "http://127.0.0.1:9000; \(defaults)")
             case .route: text = text.replacing("upstream api; ", with: "upstream api; \(defaults)")
             case .limits, .logs, .refreshToken: text += "\n\(block.rawValue) { \(defaults) }"
-            case .control, .healthCheck, .cors: break
+            case .tls, .serverName, .control, .upstreamTLS, .healthCheck, .cors: break
             }
         }
         let explicit = load(text)
@@ -186,6 +237,12 @@ struct ConfigurationLoaderTests {
         let plain = try #require(load(minimal("upstream b { \(server) health_check /up; }")).configuration)
         #expect(explicit.configuration == plain)
 
+        func upstreamTLS(_ directives: String) -> GatewayConfiguration? {
+            load(minimal("upstream b { server https://a.example; tls { \(directives) } }")).configuration
+        }
+        #expect(upstreamTLS(defaults(.upstreamTLS)) == upstreamTLS(""))
+        #expect(upstreamTLS("") != nil)
+
         let origins = "origins https://a.example;"
         let explicitCORS = load(minimal(route: "cors { \(origins) \(defaults(.cors)) }"))
         #expect(explicitCORS.diagnostics.map(\.rendered) == [])
@@ -200,7 +257,8 @@ struct ConfigurationLoaderTests {
 
         let issuer = "issuer https://login.example.com:8443/realm;"
         let withIssuer = load(
-            minimal(access: issuer).replacing("public_url http://localhost:8080;", with: ""))
+            minimal("trusted_proxies 10.0.0.1;", access: issuer).replacing(
+                "public_url http://localhost:8080;", with: ""))
         #expect(withIssuer.diagnostics == [])
         #expect(withIssuer.configuration?.publicURL.origin == "https://login.example.com:8443")
         #expect(withIssuer.configuration?.accessToken.issuer == "https://login.example.com:8443/realm")

@@ -29,7 +29,8 @@ struct DirectiveTableTests {
     @Test("the sample of the other tests has every available directive")
     func sampleIsComplete() {
         let words = Set((completeSample + completeSampleIncluded).split { " \n;{}".contains($0) })
-        for row in DirectiveTable.rows where row.availability == .now {
+        // Whoever takes any certificate is warned, and the sample gives no warnings.
+        for row in DirectiveTable.rows where row.availability == .now && row.name != "insecure" {
             #expect(words.contains(Substring(row.name)), "\(row.name)")
         }
     }
@@ -53,11 +54,9 @@ struct DirectiveTableTests {
     @Test(
         "each option and value that comes later is called so",
         arguments: [
-            ("listen 0.0.0.0:1 tls;", "tls"),
-            ("listen 0.0.0.0:1 redirect_to_https;", "redirect_to_https"),
+            ("control { listen 127.0.0.1:1 tls; }", "tls"),
             ("sessions postgresql \"host=db\";", "postgresql"),
             ("refresh_token { format jwt; }", "jwt"),
-            ("upstream b { server https://127.0.0.1:1; }", "https://"),
         ])
     func laterValues(text: String, word: String) {
         #expect(messages(load(minimal(text))) == ["'\(word)' is not available yet"])

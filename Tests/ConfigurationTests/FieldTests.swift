@@ -13,7 +13,8 @@ struct FieldTests {
         "an identity header is a field that neither HTTP nor the gateway sets, in any spelling",
         arguments: [
             "Host", "CONNECTION", "authorization", "Cookie", "Content-Length", "Transfer-Encoding",
-            "X-Auth-Subject", "x_auth_session", "X.Auth-Scope",
+            "X-Auth-Subject", "x_auth_session", "X.Auth-Scope", "X-Auth-Certificate-Subject",
+            "x_auth_certificate.fingerprint",
         ])
     func reservedFields(name: String) {
         let loaded = load(minimal(route: "identity_header \(name) claim role;"))
@@ -22,7 +23,9 @@ struct FieldTests {
 
     @Test("an identity header is a token, and given once in a route")
     func identityFields() {
-        #expect(load(minimal(route: "identity_header X-Auth-Role claim role;")).diagnostics == [])
+        for name in ["X-Auth-Role", "X-Auth-Certificate-Role"] {
+            #expect(load(minimal(route: "identity_header \(name) claim role;")).diagnostics == [])
+        }
         for wrong in ["\"X Role\"", "X:Role", "\"\"", "Rôle"] {
             #expect(load(minimal(route: "identity_header \(wrong) claim role;")).configuration == nil)
         }
@@ -36,6 +39,7 @@ struct FieldTests {
         arguments: [
             "Connection", "keep_alive", "TE", "Trailer", "Transfer-Encoding", "Transfer_Encoding", "Upgrade",
             "Proxy-Connection", "Proxy", "Content-Length", "content.length", "Expect", "X-Auth-Subject",
+            "X-Auth-Certificate-Subject", "X_Auth_Certificate_Fingerprint",
             "X-Auth-Role", "x_auth_role", "Session-Start", "Session_End", "X-Forwarded-For",
             "X_Forwarded_Proto",
             "X-Forwarded-Anything", "Forwarded", "Via", "X-Real-IP",

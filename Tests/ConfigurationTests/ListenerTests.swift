@@ -20,7 +20,8 @@ struct ListenerTests {
         #expect(listener("127.0.0.1:81 proxy_protocol")?.expectsProxyProtocol == true)
         #expect(listener("127.0.0.1:81")?.expectsProxyProtocol == false)
         for wrong in [
-            "127.0.0.1:81 proxy", "unix:", "unix:///run/http.sock", "127.0.0.1:81 proxy_protocol tls",
+            "127.0.0.1:81 proxy", "unix:", "unix:///run/http.sock",
+            "127.0.0.1:81 proxy_protocol proxy_protocol",
         ] {
             #expect(listener(wrong) == nil, "\(wrong)")
         }

@@ -62,12 +62,25 @@ let completeSample = """
     listen 0.0.0.0:8080;
     listen [::1]:8080 proxy_protocol;
     listen unix:/run/gateway/http.sock;
+    listen 0.0.0.0:80 redirect_to_https;
+    listen 0.0.0.0:443 proxy_protocol tls;
     workers 4;
     state_directory "/srv/auth gateway";
     trusted_proxies 10.0.0.0/8 fd00::/8;
     trusted_proxies unix;
     public_url HTTPS://Api.Example.com:443;
     sessions sqlite;
+
+    tls {
+        certificate rsa.pem;  private_key rsa.key;
+        certificate /etc/ssl/ecdsa.pem;  private_key /etc/ssl/ecdsa.key;
+        minimum_version 1.3;
+        server_name Files.example.com *.Files.example.com { certificate files.pem; private_key files.pem; }
+        client_ca clients.pem optional;
+        tickets off;
+        hsts 730d include_subdomains preload;
+        handshake_timeout 5s;
+    }
 
     limits {
         request_header 16k;  header_count 50;  request_body 1g;
@@ -105,6 +118,15 @@ let completeSample = """
         keepalive 16 timeout=10s;
     }
     upstream files { server http://[::1]:9001; }
+    upstream internal {
+        server https://10.0.0.1;
+        server https://Api.internal:9443;
+        tls {
+            ca internal.pem;  certificate gateway.pem;  private_key gateway.key;
+            server_name Api.internal;  minimum_version 1.3;
+        }
+    }
+    upstream partner { server https://partner.example.com; tls_ca partner.pem; }
 
     include conf.d/*.conf;
 

@@ -138,5 +138,7 @@ struct ValueDecodingTests {
         #expect(EditDistance.between("kitten", "sitting") == 3)
         #expect(EditDistance.nearest(to: "upsteam", in: ["upstream", "route"]) == "upstream")
         #expect(EditDistance.nearest(to: "bananas", in: ["upstream", "route"]) == nil)
+        #expect(EditDistance.nearest(to: "cs", in: ["ca"]) == "ca")
+        #expect(EditDistance.nearest(to: "a", in: ["ca"]) == nil)
     }
 }

@@ -5,6 +5,8 @@
 package struct GatewayConfiguration: Sendable, Equatable {
     /// Where clients connect.
     package var listeners: [ListenerConfiguration] = []
+    /// Never nil where a listener has TLS.
+    package var tls: TLSConfiguration?
     /// How many shards run; nil is one per core (`workers auto`).
     package var workers: Int?
     /// Where signing keys and sessions.db live.
@@ -30,12 +32,22 @@ package struct GatewayConfiguration: Sendable, Equatable {
 
 /// A `listen` directive.
 package struct ListenerConfiguration: Sendable, Equatable {
+    package enum Security: Sendable {
+        case plain, tls
+        /// Plain, and every request is answered with the same one at the public URL, which is https.
+        case redirectsToHTTPS
+    }
+
     package var address: ListenAddress
+    package var security: Security
     /// Every connection begins with a PROXY protocol header, version 1 or 2, that says who the client is.
     package var expectsProxyProtocol: Bool
 
-    package init(address: ListenAddress, expectsProxyProtocol: Bool = false) {
+    package init(
+        address: ListenAddress, security: Security = .plain, expectsProxyProtocol: Bool = false
+    ) {
         self.address = address
+        self.security = security
         self.expectsProxyProtocol = expectsProxyProtocol
     }
 }

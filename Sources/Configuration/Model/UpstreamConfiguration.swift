@@ -9,8 +9,10 @@ package struct UpstreamConfiguration: Sendable, Equatable {
     }
 
     package var name: String
-    /// At least one.
+    /// At least one; either all of them are spoken to by TLS or none.
     package var servers: [ServerConfiguration]
+    /// Without meaning where no server uses TLS.
+    package var tls = UpstreamTLSConfiguration()
     package var balance = Balance.roundRobin
     /// nil: servers are watched by their answers to requests alone.
     package var healthCheck: HealthCheckConfiguration?
@@ -52,8 +54,16 @@ package struct ServerConfiguration: Sendable, Equatable {
     package var weight = 1
     /// How many connections all shards together have to it at most; nil is no limit.
     package var connectionsMax: Int?
+    /// The host name or the IP address that its certificate must be for, and that a name asks for (SNI); nil
+    /// for a server that is spoken to plainly.
+    package var certificateName: String?
 
-    package init(address: ServerAddress) { self.address = address }
+    package var usesTLS: Bool { certificateName != nil }
+
+    package init(address: ServerAddress, certificateName: String? = nil) {
+        self.address = address
+        self.certificateName = certificateName
+    }
 }
 
 /// Where a server listens.

@@ -7,15 +7,27 @@
 
 /// A place that directives stand in.
 package enum Block: String, Sendable, CaseIterable {
-    case main, limits, logs, control
+    case main, tls
+    case serverName = "server_name"
+    case limits, logs, control
     case accessToken = "access_token"
     case refreshToken = "refresh_token"
     case upstream
+    case upstreamTLS = "upstream tls"
     case healthCheck = "health_check"
     case route, cors
 
     /// As in "stands in …".
-    package var phrase: String { self == .main ? "the main block" : "'\(rawValue)'" }
+    package var phrase: String {
+        switch self {
+        case .main: "the main block"
+        case .upstreamTLS: "'tls' of 'upstream'"
+        default: "'\(rawValue)'"
+        }
+    }
+
+    /// How it is written.
+    package var form: String { self == .upstreamTLS ? "upstream … { tls { … } }" : "\(rawValue) { … }" }
 }
 
 /// One directive in the blocks where it means the same.

@@ -7,11 +7,13 @@ package enum DirectiveReference {
         var lines: [String] = []
         let rows = DirectiveTable.rows.filter { $0.availability == .now }
         for block in Block.allCases {
+            // A directive of several blocks is listed in the first, `include` in the main block.
+            let own = rows.filter { $0.blocks.first == block }
+            if own.isEmpty { continue }
             let isMain = block == .main
-            lines.append(isMain ? "In the main block:" : "In '\(block.rawValue) { … }':")
+            lines.append(isMain ? "In the main block:" : "In '\(block.form)':")
             lines.append("")
-            // `include` stands everywhere and is listed once.
-            for row in rows where row.blocks.first == block {
+            for row in own {
                 lines.append("  " + row.form)
                 lines.append("      " + row.summary)
                 lines += wrapped(facts(of: row), by: " · ", indent: "      ")

@@ -5,7 +5,6 @@
 
 extension DirectiveTable {
     static let later: [Directive] = [
-        row("tls", in: [.main, .upstream], "Certificates and protocol versions."),
         row("issuer", in: [.main], "A foreign identity provider whose access tokens are accepted."),
         row("expect", in: [.main], "A test of the policy that 'check' runs."),
         row(
@@ -14,13 +13,7 @@ extension DirectiveTable {
         row(
             "access_check", in: [.refreshToken],
             "Asks an upstream at each refresh whether the subject may come in."),
-        row("tls_ca", in: [.upstream], "The authorities that may vouch for the upstream's certificate."),
 
-        row("certificate", in: [], "The certificate chain of a listener."),
-        row("private_key", in: [], "The key of a certificate."),
-        row("minimum_version", in: [], "The oldest TLS version that is spoken."),
-        row("server_name", in: [], "Certificates for another host name."),
-        row("client_ca", in: [], "The authorities that may vouch for client certificates."),
         row("jwks", in: [], "Where a foreign issuer publishes its keys."),
         row("jwks_file", in: [], "A file with a foreign issuer's keys."),
         row("public_key", in: [], "A foreign issuer's key in a PEM file."),

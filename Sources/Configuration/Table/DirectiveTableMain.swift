@@ -6,9 +6,13 @@ extension DirectiveTable {
 
     static let main: [Directive] = [
         Directive(
-            "listen", in: [.main], .arguments("ADDRESS:PORT|unix:PATH [proxy_protocol]", 1...2),
-            example: "listen 0.0.0.0:8080;", repeats: true, later: ["tls", "redirect_to_https"],
+            "listen", in: [.main],
+            .arguments("ADDRESS:PORT|unix:PATH [tls|redirect_to_https] [proxy_protocol]", 1...3),
+            example: "listen 0.0.0.0:8080;", repeats: true,
             "Accepts clients at a literal address or a socket; port 0 lets the system choose one."),
+        Directive(
+            "tls", in: [.main], .arguments("", 0...0), opens: .tls,
+            "The certificates of the listeners with 'tls', and how these speak it."),
         Directive(
             "workers", in: [.main], .arguments("auto|NUMBER", 1...1), default: "auto",
             "How many shards share the work, 1 to 256; auto is one for each core."),
@@ -104,7 +108,7 @@ extension DirectiveTable {
     static let control: [Directive] = [
         Directive(
             "listen", in: [.control], .arguments("ADDRESS:PORT|unix:PATH", 1...1),
-            example: "listen 127.0.0.1:9901;",
+            example: "listen 127.0.0.1:9901;", later: ["tls"],
             "The address or the socket of the control listener; keep it private."),
         Directive(
             "secret", in: [.control], .arguments("TEXT|env:NAME|file:PATH", 1...1),

@@ -1,5 +1,5 @@
-// The rows of `upstream` and of its `health_check`, with the bounds of their options, which the validator
-// holds them to.
+// The rows of `upstream` and of its `health_check`, but not of its `tls`, with the bounds of their options,
+// which the validator holds them to.
 
 extension DirectiveTable {
     static let serverWeight = 1...100
@@ -14,15 +14,22 @@ extension DirectiveTable {
     static let upstream: [Directive] = [
         Directive(
             "server", in: [.upstream],
-            .arguments("http://HOST[:PORT]|unix:PATH [weight=N] [connections=N]", 1...3),
+            .arguments("http(s)://HOST[:PORT]|unix:PATH [weight=N] [connections=N]", 1...3),
             bounds: "weight \(ValueDecoding.rangeText(serverWeight)), 1 where it is not given"
                 + " · connections \(ValueDecoding.rangeText(serverConnections)), no limit",
-            example: "server http://127.0.0.1:9000;", repeats: true, later: ["https://"],
+            example: "server http://127.0.0.1:9000;", repeats: true,
             "Where the API listens, its share of the requests, and the most connections it can bear."),
         Directive(
             "balance", in: [.upstream], .choice(["round_robin", "least_connections"]),
             default: "round_robin",
             "Which server gets a request: the next one, or the one with the fewest at work."),
+        Directive(
+            "tls", in: [.upstream], .arguments("", 0...0), opens: .upstreamTLS,
+            "How servers at https:// are spoken to, and whose word is taken for their certificates."),
+        Directive(
+            "tls_ca", in: [.upstream], .arguments("FILE", 1...1),
+            example: "tls_ca /etc/ssl/example/internal.pem;",
+            "Short for 'tls { ca FILE; }'."),
         Directive(
             "health_check", in: [.upstream], .arguments("PATH", 1...1), opens: .healthCheck,
             blockIsOptional: true, example: "health_check /healthz;",

@@ -1,10 +1,9 @@
 // The syntax tree to a `GatewayConfiguration`: what each value means, and whether all of them make sense
 // together.
 //
-// This file owns the main block, listeners and the public URL, and the verbs that the other parts share; the
-// blocks are in the files beside it. Every check that fails reports
-// and goes on with a default, so that one load finds everything; whether there was an error is the report's
-// to say.
+// This file owns the main block and the verbs that the other parts share; the blocks are in the files beside
+// it. Every check that fails reports and goes on with a default, so that one load finds everything; whether
+// there was an error is the report's to say.
 
 /// Reads the meaning of one tree.
 package struct Validator {
@@ -18,6 +17,7 @@ package struct Validator {
         let listens = listeners(of: main)
         result.listeners = listens.map(\.configuration)
         readTrustedProxies(of: main, listeners: listens, into: &result)
+        result.tls = tls(of: main, listeners: listens)
         result.workers = workers(of: main)
         if let path = filePath(main.entry("state_directory")) { result.stateDirectory = path }
         checkChoice(main.entry("sessions"))
@@ -26,7 +26,10 @@ package struct Validator {
         result.control = control(of: main, listeners: listens)
 
         let issuer = issuer(of: main)
-        if let url = publicURL(of: main, issuer: issuer, listeners: listens) { result.publicURL = url }
+        if let url = publicURL(of: main, issuer: issuer, listeners: listens) {
+            result.publicURL = url
+            checkTransport(url, of: main, listeners: listens)
+        }
         result.accessToken = accessToken(of: main, issuer: issuer ?? result.publicURL.origin)
         result.refreshToken = refreshToken(of: main)
 
@@ -45,122 +48,6 @@ package struct Validator {
                 throw ValueProblem(reason: error.reason, help: "auto, or " + error.help)
             }
         }
-    }
-}
-
-// MARK: - Listeners and the public URL
-
-extension Validator {
-    /// A listener with the place that it was given at.
-    struct Listen {
-        var configuration: ListenerConfiguration
-        var location: SourceLocation
-
-        var address: ListenAddress { configuration.address }
-    }
-
-    private func listeners(of main: CheckedBlock) -> [Listen] {
-        var listens: [Listen] = []
-        for entry in main.entries("listen") {
-            let option = value(of: entry, 1) { text throws(ValueProblem) in
-                try ValueDecoding.choice(text, of: ["proxy_protocol"])
-            }
-            guard let address = value(of: entry, decode: AddressDecoding.listenAddress) else { continue }
-            let listen = Listen(
-                configuration: ListenerConfiguration(address: address, expectsProxyProtocol: option != nil),
-                location: entry.location)
-            reportDuplicate(listen, of: listens)
-            listens.append(listen)
-        }
-        if !main.attempted("listen"), !report.isIncomplete {
-            report.error("there is no 'listen'", at: nil, help: "add: listen 0.0.0.0:8080;")
-        }
-        return listens
-    }
-
-    func reportDuplicate(_ listen: Listen, of others: [Listen]) {
-        guard let first = others.first(where: { $0.address.isSame(as: listen.address) }) else { return }
-        report.error(
-            "this address is listened on already", at: listen.location,
-            help: "it was first given at \(report.place(first.location))")
-    }
-
-    private func readTrustedProxies(
-        of main: CheckedBlock, listeners: [Listen], into configuration: inout GatewayConfiguration
-    ) {
-        let entries = main.entries("trusted_proxies")
-        var isFaulty = entries.count < main.attempts.count { $0.name == "trusted_proxies" }
-        for entry in entries {
-            for (index, argument) in entry.arguments.enumerated() {
-                if argument.text == "unix" {
-                    configuration.trustsUnixPeers = true
-                    continue
-                }
-                guard let range = value(of: entry, index, decode: AddressDecoding.addressRange) else {
-                    isFaulty = true
-                    continue
-                }
-                configuration.trustedProxies.append(range)
-                if range.prefixBits == 0 {
-                    report.warning(
-                        "every client is believed about where it comes from", at: argument.location,
-                        help: "name the addresses of the proxies alone, such as 10.0.0.0/8")
-                }
-            }
-        }
-        if !configuration.trustedProxies.isEmpty || isFaulty || report.isIncomplete { return }
-        for listen in listeners where listen.configuration.expectsProxyProtocol && !listen.address.isLocal {
-            report.error(
-                "anyone who connects here could claim any address: nobody is named as a proxy",
-                at: listen.location,
-                help: "add: trusted_proxies 10.0.0.0/8; with the addresses of your proxies")
-        }
-    }
-
-    private func publicURL(of main: CheckedBlock, issuer: String?, listeners: [Listen]) -> PublicURL? {
-        if let entry = main.entry("public_url") {
-            let example = "https://api.example.com"
-            return value(of: entry) { text throws(ValueProblem) in
-                let parts = try AddressDecoding.url(text, example: example)
-                let origin = Self.origin(of: parts)
-                if !parts.rest.isEmpty {
-                    throw ValueProblem(
-                        reason: "has a path", help: "scheme, host and port alone, such as \(example)")
-                }
-                if origin.scheme == .http, !parts.isLoopback {
-                    report.warning(
-                        "access and refresh cookies travel without Secure: this public URL is plain http",
-                        at: entry.arguments[0].location,
-                        help: "use https://, or a loopback host to develop with")
-                }
-                return origin
-            }
-        }
-        if main.attempted("public_url") { return nil }
-        if let issuer, let parts = try? AddressDecoding.url(issuer, example: "") {
-            return Self.origin(of: parts)
-        }
-        guard let first = listeners.first else { return nil }
-        if listeners.count > 1 {
-            report.error(
-                "'public_url' is needed where there are several listeners", at: listeners[1].location,
-                help: "add: public_url https://api.example.com;")
-            return nil
-        }
-        let url = PublicURL(
-            scheme: .http,
-            authority: first.address.port.map { $0 == 80 ? "localhost" : "localhost:\($0)" } ?? "localhost")
-        report.warning(
-            "'public_url' is not given and taken to be \(url.origin)", at: first.location,
-            help: "add: public_url \(url.origin); or the origin that clients use")
-        return url
-    }
-
-    private static func origin(of parts: URLParts) -> PublicURL {
-        let scheme = parts.scheme == "https" ? PublicURL.Scheme.https : .http
-        let ownPort: UInt16 = scheme == .https ? 443 : 80
-        let port = parts.port.map { $0 == ownPort ? "" : ":\($0)" } ?? ""
-        return PublicURL(scheme: scheme, authority: parts.bracketedHost + port)
     }
 }
 
@@ -272,6 +159,14 @@ extension Validator {
             }
             return text
         }
+    }
+
+    /// The file that `entry` names, relative to the file that `entry` stands in.
+    func file(_ entry: Entry?) -> FileReference? {
+        guard let entry, let path = filePath(entry) else { return nil }
+        let location = entry.arguments[0].location
+        return FileReference(
+            path: reader.path(path, relativeTo: location), place: report.place(location))
     }
 
     /// Text that goes into tokens and header fields: visible ASCII without spaces.

@@ -63,7 +63,8 @@ extension Validator {
     /// Set by the gateway or by HTTP itself: a claim must not decide them.
     private static let unclaimableFields: Set<String> = [
         "host", "connection", "authorization", "cookie", "content-length", "transfer-encoding",
-        "x-auth-subject", "x-auth-session", "x-auth-scope",
+        "x-auth-subject", "x-auth-session", "x-auth-scope", "x-auth-certificate-subject",
+        "x-auth-certificate-fingerprint",
     ]
 
     private func identityField(_ entry: Entry) -> IdentityField? {

@@ -40,6 +40,7 @@ extension Validator {
         if let balance = balance.flatMap(UpstreamConfiguration.Balance.init(rawValue:)) {
             upstream.balance = balance
         }
+        readTLS(of: block, into: &upstream)
         upstream.healthCheck = healthCheck(of: block)
         readNumber("max_fails", of: block, into: &upstream.failuresMax)
         readDuration("fail_timeout", of: block, into: &upstream.failWindowMilliseconds)
@@ -94,6 +95,7 @@ extension Validator {
         }
         var servers: [ServerConfiguration] = []
         var firsts: [ServerAddress: SourceLocation] = [:]
+        var isMixed = false
         for entry in block.entries("server") {
             guard let server = server(entry) else { continue }
             if let first = firsts[server.address] {
@@ -103,13 +105,20 @@ extension Validator {
                 continue
             }
             firsts[server.address] = entry.location
+            if let other = servers.first, other.usesTLS != server.usesTLS, !isMixed {
+                isMixed = true
+                let place = firsts[other.address].map { report.place($0) } ?? ""
+                report.error(
+                    "servers with and without TLS are mixed in one upstream", at: entry.arguments[0].location,
+                    help: "the one at \(place) is \(other.usesTLS ? "" : "not ")https://; make two upstreams")
+            }
             servers.append(server)
         }
         return servers
     }
 
     private func server(_ entry: Entry) -> ServerConfiguration? {
-        let address = value(of: entry, decode: Self.serverAddress)
+        let decoded = value(of: entry, decode: Self.server)
         let options = options(of: entry, after: 1, names: ["weight", "connections"])
         let weight = value(of: options["weight"]) { text throws(ValueProblem) in
             try ValueDecoding.number(text, in: DirectiveTable.serverWeight)
@@ -117,30 +126,35 @@ extension Validator {
         let connections = value(of: options["connections"]) { text throws(ValueProblem) in
             try ValueDecoding.number(text, in: DirectiveTable.serverConnections)
         }
-        guard let address else { return nil }
-        var server = ServerConfiguration(address: address)
+        guard var server = decoded else { return nil }
         if let weight { server.weight = weight }
         server.connectionsMax = connections
         return server
     }
 
-    private static func serverAddress(_ text: String) throws(ValueProblem) -> ServerAddress {
-        if text.hasPrefix("unix:") { return .unix(path: try AddressDecoding.socketPath(text)) }
+    private static func server(_ text: String) throws(ValueProblem) -> ServerConfiguration {
+        if text.hasPrefix("unix:") {
+            return ServerConfiguration(address: .unix(path: try AddressDecoding.socketPath(text)))
+        }
         let example = "http://127.0.0.1:9000"
         let parts = try AddressDecoding.url(text, example: "\(example) or unix:/run/api.sock")
-        if parts.scheme != "http" {
-            throw ValueProblem(
-                reason: "is not http, and nothing else is available yet", help: "such as \(example)")
-        }
         if !parts.rest.isEmpty {
             throw ValueProblem(
                 reason: "has a path", help: "a server is an address alone, such as \(example)")
         }
-        let port = parts.port ?? 80
-        // Not looked up: whatever a machine's files say of it, it is this machine.
-        if parts.host == "localhost" { return .ip(host: "127.0.0.1", port: port) }
-        guard let bytes = IPLiteral.bytes(of: parts.host) else { return .name(host: parts.host, port: port) }
-        return .ip(host: IPLiteral.text(of: bytes), port: port)
+        let usesTLS = parts.scheme == "https"
+        let port = parts.port ?? (usesTLS ? 443 : 80)
+        var server = ServerConfiguration(address: .name(host: parts.host, port: port))
+        var name = parts.host
+        if name == "localhost" {
+            // Not looked up: whatever a machine's files say of it, it is this machine.
+            server.address = .ip(host: "127.0.0.1", port: port)
+        } else if let bytes = IPLiteral.bytes(of: name) {
+            name = IPLiteral.text(of: bytes)
+            server.address = .ip(host: name, port: port)
+        }
+        if usesTLS { server.certificateName = name }
+        return server
     }
 }
 
