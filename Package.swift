@@ -52,14 +52,14 @@ let package = Package(
         layer(
             "Proxy",
             on: [
-                "HTTP", "Network", "JOSE", "Crypto", "Sessions", "Configuration", "Observability",
+                "HTTP", "Network", "TLS", "JOSE", "Crypto", "Sessions", "Configuration", "Observability",
                 "Primitives",
             ]),
 
         program(
             "auth-gateway",
             on: [
-                "Proxy", "Configuration", "Sessions", "JOSE", "Crypto", "Network", "Observability",
+                "Proxy", "Configuration", "Sessions", "JOSE", "Crypto", "TLS", "Network", "Observability",
                 "Primitives",
             ]),
         program("demo-api", on: ["Network", "HTTP", "Primitives"]),

@@ -17,7 +17,7 @@ package struct Transport: ~Copyable {
     /// The peer has closed its side: a short read is not the last one.
     var isEnding = false
     /// What makes the bytes of the socket out of ours; nil for a plain connection.
-    package let tls: TLSSession?
+    package internal(set) var tls: TLSSession?
     /// Of the socket under TLS, as `mayReceive` and `maySend` are of a plain one.
     var socket = SocketState()
 

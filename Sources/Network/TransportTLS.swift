@@ -14,7 +14,7 @@
 // waits: between two calls there is none, but for what a full socket or a full buffer of the caller leaves.
 
 internal import Glibc
-internal import Primitives
+package import Primitives
 package import TLS
 
 extension Transport {
@@ -29,6 +29,20 @@ extension Transport {
     /// Why TLS has failed; nil when it has not.
     package var tlsError: TLSError? {
         if case .failed(let error) = tls?.phase { error } else { nil }
+    }
+
+    /// Has everything from here on go through TLS, on a connection that was plain so far.
+    ///
+    /// - Parameter received: what was read already and belongs to TLS; taken.
+    package mutating func startTLS(_ session: TLSSession, received: inout ByteBuffer) {
+        socket.mayReceive = mayReceive
+        socket.maySend = maySend
+        tls = session
+        if !received.isEmpty {
+            session.fill(received.count) { buffer in received.withReadable { buffer.append($0) } }
+            received.removeAll()
+        }
+        note([], session)
     }
 
     // MARK: - Events

@@ -26,6 +26,10 @@ package final class GatewayRuntime: Sendable {
     /// How a token that we have issued begins.
     let tokenHead: [UInt8]
     let trustedProxies: TrustedProxies
+    /// Whether a listener speaks TLS: then a plain one is plain to the client as well.
+    let hasTLS: Bool
+    /// The line of RFC 6797 that answers over TLS carry; empty for none.
+    let strictTransportLine: [UInt8]
     /// How often one client may call the refresh endpoints; nil is as often as it likes.
     let refreshRate: RateLimiter?
     /// Bytes that issuer and audience take in each token.
@@ -44,6 +48,8 @@ package final class GatewayRuntime: Sendable {
         self.keys = keys
         tokenHead = keys.keys.first?.kid.map(TokenSigner.head) ?? []
         trustedProxies = TrustedProxies(ranges: configuration.trustedProxies)
+        hasTLS = configuration.listeners.contains { $0.security == .tls }
+        strictTransportLine = Self.strictTransportLine(configuration)
         refreshRate = configuration.refreshToken.rate.map(RateLimiter.init)
         tokenOverhead =
             configuration.accessToken.issuer.utf8.count + configuration.accessToken.audience.utf8.count
@@ -77,6 +83,17 @@ package final class GatewayRuntime: Sendable {
 }
 
 extension GatewayRuntime {
+    /// Never for a machine's own name: the policy would hold for every port of it.
+    private static func strictTransportLine(_ configuration: GatewayConfiguration) -> [UInt8] {
+        guard let policy = configuration.tls?.hsts,
+            !["localhost", "127.0.0.1", "[::1]"].contains(configuration.publicURL.host)
+        else { return [] }
+        let subdomains = policy.includesSubdomains ? "; includeSubDomains" : ""
+        let preload = policy.isPreloaded ? "; preload" : ""
+        return Array(
+            "Strict-Transport-Security: max-age=\(policy.maxAgeSeconds)\(subdomains)\(preload)\r\n".utf8)
+    }
+
     /// Whether a peer's word about its clients is believed.
     func trusts(_ peer: SocketAddress) -> Bool {
         peer.family == .unix ? configuration.trustsUnixPeers : trustedProxies.contains(peer)

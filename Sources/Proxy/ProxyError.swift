@@ -30,6 +30,8 @@ enum ProxyError: Equatable {
     // The upstream's side.
     case upstreamConnect
     case upstreamConnectTimeout
+    /// Its TLS handshake has failed: its certificate, most likely.
+    case upstreamTLS
     case upstreamTimeout
     case upstreamClosed
     /// None of its servers may be used.
@@ -57,7 +59,7 @@ enum ProxyError: Equatable {
         case .clientClosed, .clientStalled, .streamRevoked, .streamExpired: 0
         case .noRoute: 404
         case .methodNotAllowed: 405
-        case .upstreamConnect, .upstreamClosed, .upstreamViolation, .upstreamSession: 502
+        case .upstreamConnect, .upstreamTLS, .upstreamClosed, .upstreamViolation, .upstreamSession: 502
         case .upstreamUnavailable, .upstreamQueueFull, .upstreamQueueTimeout: 503
         case .sessionsUnavailable, .shuttingDown: 503
         case .upstreamConnectTimeout, .upstreamTimeout: 504
@@ -83,6 +85,7 @@ enum ProxyError: Equatable {
         case .streamExpired: "stream_expired"
         case .upstreamConnect: "upstream_connect"
         case .upstreamConnectTimeout: "upstream_connect_timeout"
+        case .upstreamTLS: "upstream_tls"
         case .upstreamTimeout: "upstream_timeout"
         case .upstreamClosed: "upstream_closed"
         case .upstreamUnavailable: "upstream_unavailable"
@@ -111,6 +114,7 @@ enum ProxyError: Equatable {
         case .methodNotAllowed: "The resource does not have this method"
         case .streamRevoked, .streamExpired: "The session of the stream has ended"
         case .upstreamConnect: "The upstream cannot be reached"
+        case .upstreamTLS: "No secure connection to the upstream can be made"
         case .upstreamConnectTimeout: "The upstream cannot be reached in time"
         case .upstreamTimeout: "The upstream did not answer in time"
         case .upstreamClosed: "The upstream closed the connection without an answer"

@@ -7,6 +7,7 @@ package import Network
 import Observability
 import Primitives
 package import Sessions
+package import TLS
 
 /// A gateway that serves. Owned by: the main queue.
 package final class Server {
@@ -18,12 +19,20 @@ package final class Server {
     }
 
     private var runtime: GatewayRuntime
+    /// What connections are given from now on; those that stand keep what they were given.
+    private var serverTLS: ServerTLS?
     private var shards: [Mailbox<ShardMessage>] = []
     private var listeners: [OpenListener] = []
     private var nextShard = 0
     private var lastPauseWarning = MonotonicInstant(milliseconds: .min)
 
-    package init(_ runtime: GatewayRuntime) { self.runtime = runtime }
+    package init(_ runtime: GatewayRuntime, tls: ServerTLS?) {
+        self.runtime = runtime
+        serverTLS = tls
+    }
+
+    /// Has new connections be shown other certificates, or other keys of tickets.
+    package func change(tls: ServerTLS?) { serverTLS = tls }
 
     /// Starts `workers` shards and subscribes them to revocations.
     package func startShards(_ workers: Int, feed: RevocationFeed) throws {
@@ -63,9 +72,16 @@ package final class Server {
     /// Those that are listening already are taken over.
     private func openListeners(of runtime: GatewayRuntime) throws(RuntimeError) -> [OpenListener] {
         var wanted = runtime.configuration.listeners.map { configured in
-            (configured.address, configured.expectsProxyProtocol ? ListenerRole.proxiedClient : .client)
+            (
+                configured.address,
+                ListenerRole(
+                    expectsProxyHeader: configured.expectsProxyProtocol, hasTLS: configured.security == .tls,
+                    redirectsToHTTPS: configured.security == .redirectsToHTTPS)
+            )
         }
-        if let control = runtime.configuration.control { wanted.append((control.address, .control)) }
+        if let control = runtime.configuration.control {
+            wanted.append((control.address, ListenerRole(isControl: true)))
+        }
         var opened: [OpenListener] = []
         for (address, role) in wanted {
             let known = listeners.first { $0.configured == address && $0.role == role }
@@ -90,11 +106,12 @@ package final class Server {
     /// - Parameter inForce: called on the main queue when every shard works by it.
     /// - Throws: why it cannot be; then nothing has changed.
     package func change(
-        to new: GatewayRuntime, inForce: @escaping @Sendable () -> Void
+        to new: GatewayRuntime, tls: ServerTLS?, inForce: @escaping @Sendable () -> Void
     ) throws(RuntimeError) {
         let opened = try openListeners(of: new)
         let old = runtime
         runtime = new
+        serverTLS = tls
         new.services.census.change(
             totalMax: new.configuration.limits.connections,
             perAddressMax: new.configuration.limits.connectionsPerAddress)
@@ -158,11 +175,12 @@ package final class Server {
     /// Connections go round: each shard gets as many.
     private func deal(_ accepted: Accepted, _ role: ListenerRole) {
         // Who a proxied client is, its first bytes say: until then it counts for no address.
-        if role != .control && !runtime.services.census.admit(role == .client ? accepted.peer : nil) {
+        let peer = role.expectsProxyHeader ? nil : accepted.peer
+        if !role.isControl && !runtime.services.census.admit(peer) {
             _ = FileDescriptor(accepted.descriptor)
             return
         }
-        shards[nextShard].post(.adopt(accepted, role))
+        shards[nextShard].post(.adopt(accepted, role, role.hasTLS ? serverTLS : nil))
         nextShard = (nextShard + 1) % shards.count
     }
 

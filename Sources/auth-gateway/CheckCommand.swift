@@ -1,19 +1,23 @@
-// `auth-gateway check`: reads a configuration and prints everything that is wrong with it. Needs no keys, no
-// state and no network, so it works on any machine.
+// `auth-gateway check`: reads a configuration and prints everything that is wrong with it. Needs no
+// state and no network; of keys only those that the configuration names for TLS.
 
 import Configuration
 import Network
 import Primitives
+import Proxy
 
 /// Checks a configuration file.
 enum CheckCommand {
     static func run(path: String) -> ExitCode {
         let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
         for diagnostic in loaded.diagnostics { Console.error(diagnostic.rendered) }
-        guard loaded.configuration != nil else {
+        guard let configuration = loaded.configuration else {
             Console.error(summary(loaded, path))
             return .configuration
         }
+        let remarks = GatewayTLS.remarks(on: configuration, at: Clock.wall)
+        for remark in remarks { Console.error("\(remark.isError ? "error" : "warning"): \(remark.text)") }
+        if remarks.contains(where: \.isError) { return .configuration }
         Console.print("\(path): the configuration is valid")
         return .success
     }

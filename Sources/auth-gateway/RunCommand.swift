@@ -21,6 +21,10 @@ final class RunCommand {
     private var configuration: GatewayConfiguration?
     private var services: GatewayServices?
     private var sessions: RefreshService?
+    private var ticketKeys: TicketKeys?
+    /// What the files of the certificates held when they were last looked at.
+    private var certificateFiles: [[UInt8]?] = []
+    private var timers: [any DispatchSourceTimer] = []
     private var signals: [any DispatchSourceSignal] = []
     private var isStopping = false
 
@@ -74,8 +78,16 @@ final class RunCommand {
             self.configuration = configuration
             let runtime = try GatewayRuntime(
                 configuration: configuration, keys: keys, sessions: sessions, services: services)
-            let server = Server(runtime)
+            let ticketKeys = try TicketKeys(directory: configuration.stateDirectory)
+            self.ticketKeys = ticketKeys
+            certificateFiles = GatewayTLS.files(of: configuration)
+            for remark in GatewayTLS.remarks(on: configuration, at: Clock.wall) {
+                logs.service.warning(remark.text)
+            }
+            let tls = try GatewayTLS.server(configuration, ticketKeys: ticketKeys.keys)
+            let server = Server(runtime, tls: tls)
             self.server = server
+            watchCertificates()
             try server.startShards(
                 configuration.workers ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), feed: feed)
             // Nothing is served before every shard knows what has been revoked.
@@ -88,6 +100,8 @@ final class RunCommand {
             throw StartProblem(reason: error.reason)
         } catch let error as StoreError {
             throw StartProblem(reason: error.detail)
+        } catch let error as SystemError {
+            throw StartProblem(reason: error.description)
         }
     }
 
@@ -127,7 +141,10 @@ final class RunCommand {
             let runtime = try GatewayRuntime(
                 configuration: new, keys: keys, sessions: sessions, services: services,
                 previous: server.current)
-            try server.change(to: runtime) { [services, path] in
+            let tls = try GatewayTLS.server(new, ticketKeys: ticketKeys?.keys ?? [])
+            certificateFiles = GatewayTLS.files(of: new)
+            for remark in GatewayTLS.remarks(on: new, at: Clock.wall) { services.log.warning(remark.text) }
+            try server.change(to: runtime, tls: tls) { [services, path] in
                 services.log.info("reloaded \(path)")
                 services.audit.record("config_reloaded", [])
             }
@@ -149,6 +166,44 @@ final class RunCommand {
         services?.log.error("reload refused, the old configuration stays: \(reason)")
         services?.audit.record("config_reload_refused", [])
     }
+
+    // MARK: - Certificates
+
+    /// New certificates are picked up as their files change, and the keys of tickets take turns.
+    private func watchCertificates() {
+        every(seconds: Self.certificateCheckSeconds) { [self] in
+            guard let configuration else { return }
+            let files = GatewayTLS.files(of: configuration)
+            if files == certificateFiles { return }
+            certificateFiles = files
+            renewTLS(configuration, "certificates have been read anew")
+        }
+        every(seconds: TicketKeys.rotationSeconds) { [self] in
+            guard let configuration, configuration.tls?.hasTickets == true else { return }
+            try? ticketKeys?.rotate()
+            renewTLS(configuration, "a new key of session tickets")
+        }
+    }
+
+    /// What cannot be used is said, and what was in force stays.
+    private func renewTLS(_ configuration: GatewayConfiguration, _ reason: String) {
+        do throws(RuntimeError) {
+            server?.change(tls: try GatewayTLS.server(configuration, ticketKeys: ticketKeys?.keys ?? []))
+            logs?.service.info("tls: \(reason)")
+        } catch {
+            logs?.service.error("tls: the old certificates stay: \(error.reason)")
+        }
+    }
+
+    private func every(seconds: Int, _ action: @escaping @MainActor () -> Void) {
+        let timer = DispatchSource.makeTimerSource(queue: .main)
+        timer.schedule(deadline: .now() + .seconds(seconds), repeating: .seconds(seconds))
+        timer.setEventHandler { MainActor.assumeIsolated { action() } }
+        timer.resume()
+        timers.append(timer)
+    }
+
+    private static let certificateCheckSeconds = 10
 
     // MARK: - Ending
 

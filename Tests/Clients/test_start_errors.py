@@ -20,7 +20,7 @@ public_url ftp://x;
 limits { request_header 5x; header_count 3; }
 access_token { lifetime 1s; algorithm none; }
 refresh_token { delivery pigeon; }
-upstream api { server https://api.example.com:80; }
+upstream api { server ftp://api.example.com:80; }
 route /x { upstream nobody; }
 """
 

@@ -109,6 +109,12 @@ package struct PublicURL: Sendable, Equatable {
         self.authority = authority
     }
 
+    /// The host alone; an IPv6 address in brackets.
+    package var host: String {
+        guard let colon = authority.lastIndex(of: ":"), !authority.hasSuffix("]") else { return authority }
+        return String(authority[..<colon])
+    }
+
     /// The origin as browsers write it (RFC 6454 §6.2): `https://api.example.com`.
     package var origin: String { "\(scheme.rawValue)://\(authority)" }
 }

@@ -20,7 +20,8 @@ package enum FieldName: UInt8, CaseIterable, Sendable {
     case accessControlAllowHeaders, accessControlExposeHeaders, accessControlMaxAge
     case forwarded, xForwardedFor, xForwardedProto, xForwardedHost, xForwardedPort, xForwardedPrefix
     case xForwardedServer, xRealIP, xRequestID
-    case xAuthSubject, xAuthSession, xAuthScope
+    case xAuthSubject, xAuthSession, xAuthScope, xAuthCertificateSubject, xAuthCertificateFingerprint
+    case strictTransportSecurity
     case sessionStart, sessionClaims, sessionLabel, sessionEnd
 
     /// The name in lower case.
@@ -80,6 +81,9 @@ package enum FieldName: UInt8, CaseIterable, Sendable {
         case .xAuthSubject: "x-auth-subject"
         case .xAuthSession: "x-auth-session"
         case .xAuthScope: "x-auth-scope"
+        case .xAuthCertificateSubject: "x-auth-certificate-subject"
+        case .xAuthCertificateFingerprint: "x-auth-certificate-fingerprint"
+        case .strictTransportSecurity: "strict-transport-security"
         case .sessionStart: "session-start"
         case .sessionClaims: "session-claims"
         case .sessionLabel: "session-label"

@@ -11,6 +11,7 @@ package enum Status {
         case 204: "No Content"
         case 303: "See Other"
         case 307: "Temporary Redirect"
+        case 308: "Permanent Redirect"
         case 400: "Bad Request"
         case 401: "Unauthorized"
         case 403: "Forbidden"

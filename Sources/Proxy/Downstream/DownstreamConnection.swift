@@ -11,6 +11,7 @@ import Network
 import Observability
 import Primitives
 import Sessions
+import TLS
 
 /// A connection from a client.
 final class DownstreamConnection: EventTarget {
@@ -26,6 +27,11 @@ final class DownstreamConnection: EventTarget {
     var countedPeer: SocketAddress?
     /// The first bytes are to be a PROXY header.
     var awaitsProxyHeader: Bool
+    /// What the listener speaks; nil for plain HTTP.
+    let tls: ServerTLS?
+    /// The handshake of TLS is not done yet.
+    private var isShakingHands: Bool { tls != nil && !awaitsProxyHeader && !isSecured }
+    private var isSecured = false
     var transport: Transport
     var input = ByteBuffer()
     var output = ByteBuffer()
@@ -48,15 +54,17 @@ final class DownstreamConnection: EventTarget {
     /// turn.
     private var requestsInTurn = 0
 
-    init(_ accepted: Accepted, role: ListenerRole, shard: Shard) {
+    init(_ accepted: Accepted, role: ListenerRole, tls: ServerTLS?, shard: Shard) {
         self.shard = shard
         self.role = role
         peer = accepted.peer
         peerText = Array(accepted.peer.host.utf8)
         peerIsTrusted = shard.runtime.trusts(accepted.peer)
-        awaitsProxyHeader = role == .proxiedClient
-        countedPeer = role == .client ? accepted.peer : nil
-        transport = Transport(FileDescriptor(accepted.descriptor))
+        awaitsProxyHeader = role.expectsProxyHeader
+        countedPeer = role.isControl || role.expectsProxyHeader ? nil : accepted.peer
+        self.tls = tls
+        transport = Transport(
+            FileDescriptor(accepted.descriptor), tls: role.expectsProxyHeader ? nil : tls?.makeSession())
         transport.limitUnsent(bytes: Self.unsentBytesMax)
     }
 
@@ -67,7 +75,8 @@ final class DownstreamConnection: EventTarget {
             shard.loop.setDeadline(
                 self,
                 milliseconds: awaitsProxyHeader
-                    ? shard.limits.headerTimeoutMilliseconds : shard.limits.idleTimeoutMilliseconds)
+                    ? shard.limits.headerTimeoutMilliseconds
+                    : tls == nil ? shard.limits.idleTimeoutMilliseconds : handshakeTimeoutMilliseconds)
         } catch {
             shard.runtime.services.log.warning("a connection could not be watched: \(error)")
             close()
@@ -79,6 +88,7 @@ final class DownstreamConnection: EventTarget {
     override func becameReady(_ readiness: Readiness) {
         requestsInTurn = 0
         transport.note(readiness)
+        if isShakingHands && !goOnShakingHands() { return }
         if !readiness.isDisjoint(with: .broken) {
             if exchange.phase != .tunnelling {
                 abort(.clientClosed)
@@ -106,7 +116,7 @@ final class DownstreamConnection: EventTarget {
         }
         switch exchange.phase {
         case .idle where !headIsPartial:
-            hasRested || awaitsProxyHeader ? close() : rest()
+            hasRested || awaitsProxyHeader || isShakingHands ? close() : rest()
             return
         case .idle:
             beginBrokenExchange()
@@ -120,6 +130,26 @@ final class DownstreamConnection: EventTarget {
         case .lingering: close()
         }
         if !isClosed { pump() }
+    }
+
+    /// false: more must come, or there will be no connection.
+    private func goOnShakingHands() -> Bool {
+        if transport.isEstablished {
+            isSecured = true
+            shard.loop.setDeadline(self, milliseconds: shard.limits.idleTimeoutMilliseconds)
+            return true
+        }
+        if let error = transport.tlsError {
+            let client = String(decoding: peerText, as: UTF8.self)
+            shard.runtime.services.log.debug("TLS with \(client): \(error.logWord)")
+            close()
+        }
+        return false
+    }
+
+    var handshakeTimeoutMilliseconds: Int64 {
+        shard.runtime.configuration.tls?.handshakeTimeoutMilliseconds
+            ?? shard.limits.headerTimeoutMilliseconds
     }
 
     /// Reads what has arrived, where there is room; false when nothing came of it.
@@ -178,6 +208,7 @@ final class DownstreamConnection: EventTarget {
                 return false
             }
             if awaitsProxyHeader { return readProxyHeader() }
+            if isShakingHands { return goOnShakingHands() }
             requestsInTurn += 1
             return parseHead()
         case .collecting: return collectBody()
@@ -217,7 +248,7 @@ final class DownstreamConnection: EventTarget {
         }
         switch exchange.phase {
         case .idle:
-            if headIsPartial || awaitsProxyHeader { return }
+            if headIsPartial || awaitsProxyHeader || isShakingHands { return }
             // Soon, and not now: a busy connection would give up and get anew with each request.
             hasRested = false
             shard.loop.setDeadline(self, milliseconds: Self.restMilliseconds)

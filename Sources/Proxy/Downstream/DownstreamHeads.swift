@@ -6,6 +6,7 @@ import Configuration
 import HTTP
 import Network
 import Primitives
+import TLS
 
 extension DownstreamConnection {
     /// Learns from the first bytes who the client is. A peer that may not say so, or says it badly, is sent
@@ -37,6 +38,11 @@ extension DownstreamConnection {
             return false
         }
         countedPeer = peer
+        if let tls {
+            // What has come behind the header is the client's hello.
+            transport.startTLS(tls.makeSession(), received: &input)
+            shard.loop.setDeadline(self, milliseconds: handshakeTimeoutMilliseconds)
+        }
         return true
     }
 

@@ -117,7 +117,7 @@ extension DownstreamConnection {
         }
         if let response = exchange.pending {
             respond(response)
-        } else if role == .control {
+        } else if role.isControl {
             ControlEndpoint.handle(self)
         } else {
             Endpoint.handle(self)

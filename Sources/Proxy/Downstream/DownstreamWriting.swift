@@ -40,6 +40,7 @@ extension DownstreamConnection {
         shard.buffers.supply(&output)
         var response = response
         response.lines += crossOriginLines
+        if tls != nil { response.lines += shard.runtime.strictTransportLine }
         response.write(to: &output, date: shard.date, omitsBody: omitsBody, connection: connectionField)
         exchange.phase = .flushing
         pump()
@@ -102,8 +103,8 @@ extension DownstreamConnection {
         let date = response.block.first(.date) == nil ? shard.date : nil
         ResponseWriting.write(
             response, date: date, cookies: cookies, connection: connectionField,
-            isChunked: framing == .chunked, crossOrigin: exchange.route?.crossOrigin, request: head,
-            to: &output)
+            isChunked: framing == .chunked, crossOrigin: exchange.route?.crossOrigin,
+            strictTransport: tls == nil ? [] : shard.runtime.strictTransportLine, request: head, to: &output)
         if response.isEventStream {
             exchange.isEventStream = true
             bindStream()
@@ -194,7 +195,8 @@ extension DownstreamConnection {
 private enum ResponseWriting {
     static func write(
         _ response: borrowing ResponseHead, date: [UInt8]?, cookies: [String], connection: StaticString?,
-        isChunked: Bool, crossOrigin: CrossOrigin?, request: borrowing RequestHead,
+        isChunked: Bool, crossOrigin: CrossOrigin?, strictTransport: [UInt8] = [],
+        request: borrowing RequestHead,
         to output: inout ByteBuffer
     ) {
         output.append("HTTP/1.1 ")
@@ -214,6 +216,7 @@ private enum ResponseWriting {
             output.append("\r\n")
         }
         if let crossOrigin { crossOrigin.writeFields(for: request, to: &output) }
+        output.append(strictTransport)
         if !cookies.isEmpty { output.append("Cache-Control: no-store\r\n") }
         if let connection {
             output.append("Connection: ")

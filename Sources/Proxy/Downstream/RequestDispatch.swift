@@ -44,7 +44,14 @@ extension DownstreamConnection {
             respond(.empty(204))
             return
         }
-        if role == .control {
+        if role.redirectsToHTTPS {
+            let origin = shard.runtime.configuration.publicURL.origin
+            let target = head.targetForm == .asterisk ? "/" : String(decoding: sentTarget, as: UTF8.self)
+            // RFC 9110 §15.4.9: 308 keeps the method.
+            respond(.redirect(308, to: origin + target))
+            return
+        }
+        if role.isControl {
             beginCollecting(bytesMax: Endpoint.bodyBytesMax)
             return
         }
@@ -193,6 +200,16 @@ extension DownstreamConnection {
         let query = head.query
         return withPath { [UInt8](copying: $0) }
             + head.block.withBytes { [UInt8](copying: $0.extracting(query.offsets)) }
+    }
+
+    private var sentTarget: [UInt8] {
+        head.block.withBytes { [UInt8](copying: $0.extracting(head.path.start..<head.query.end)) }
+    }
+
+    /// How the client came: by TLS with us, or as the public URL says where somebody in front ends it.
+    var scheme: PublicURL.Scheme {
+        if tls != nil { return .https }
+        return shard.runtime.hasTLS ? .http : shard.runtime.configuration.publicURL.scheme
     }
 
     private func auditMisplacedToken() {

@@ -5,6 +5,7 @@
 import HTTP
 import JOSE
 import Primitives
+import TLS
 
 /// Strips forged identity and adds verified identity.
 enum IdentityFields {
@@ -55,6 +56,18 @@ enum IdentityFields {
         }
     }
 
+    /// Writes who has shown a certificate. The subject is known to hold no control byte.
+    static func write(_ certificate: PeerIdentity, to output: inout ByteBuffer) {
+        output.append("X-Auth-Certificate-Subject: ")
+        output.append(text: certificate.subject)
+        output.append("\r\nX-Auth-Certificate-Fingerprint: ")
+        for byte in certificate.fingerprint {
+            output.append(byte: ASCII.hexadecimalDigit(byte >> 4))
+            output.append(byte: ASCII.hexadecimalDigit(byte & 15))
+        }
+        output.append("\r\n")
+    }
+
     /// A claim as a field value: text as it is, an array of them joined by commas, anything else as JSON. nil
     /// where that is no field value: a claim with a line end in it must not become a field line of its own.
     private static func fieldValue(_ claim: JSONValue) -> [UInt8]? {
@@ -75,7 +88,8 @@ enum IdentityFields {
     /// The identity that we vouch for, and what proxies say about the client: nobody's word but ours, as long
     /// as no proxy in front of us is trusted. The whole family goes (CVE-2026-35051).
     private static let ours = FieldNameSet([
-        .xAuthSubject, .xAuthSession, .xAuthScope, .forwarded, .xForwardedFor, .xForwardedProto,
+        .xAuthSubject, .xAuthSession, .xAuthScope, .xAuthCertificateSubject, .xAuthCertificateFingerprint,
+        .forwarded, .xForwardedFor, .xForwardedProto,
         .xForwardedHost,
         .xForwardedPort, .xForwardedPrefix, .xForwardedServer, .xRealIP,
     ])

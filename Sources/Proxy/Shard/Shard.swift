@@ -91,9 +91,9 @@ package final class Shard {
     private func takeMessages() {
         for message in mailbox.takeAll() {
             switch message {
-            case .adopt(let accepted, let role):
+            case .adopt(let accepted, let role, let tls):
                 connectionCount += 1
-                DownstreamConnection(accepted, role: role, shard: self).open()
+                DownstreamConnection(accepted, role: role, tls: tls, shard: self).open()
             case .reply(let slot, let serial, let reply):
                 if let connection = loop.target(slot: slot) as? DownstreamConnection {
                     connection.take(reply, serial: serial)
@@ -205,7 +205,7 @@ package final class Shard {
 
     func connectionClosed(_ connection: DownstreamConnection) {
         connectionCount -= 1
-        if connection.role != .control { runtime.services.census.remove(connection.countedPeer) }
+        if !connection.role.isControl { runtime.services.census.remove(connection.countedPeer) }
         tellWhenDrained()
     }
 

@@ -3,21 +3,24 @@
 package import Network
 package import Primitives
 package import Sessions
+package import TLS
 
 /// What a listener is for.
-package enum ListenerRole: Sendable {
-    /// The public side: routes and the refresh endpoints.
-    case client
-    /// The same, behind a proxy whose PROXY header says who the client is.
-    case proxiedClient
-    /// The private side: health and the control API.
-    case control
+package struct ListenerRole: Sendable, Equatable {
+    /// The private side: health and the control API. Otherwise the public one: routes and the refresh
+    /// endpoints.
+    package var isControl = false
+    /// Each connection begins with a PROXY header, which says who the client is.
+    package var expectsProxyHeader = false
+    package var hasTLS = false
+    /// Every request is sent to the public URL, which is https.
+    package var redirectsToHTTPS = false
 }
 
 /// A message to a shard.
 package enum ShardMessage: Sendable {
     /// A connection to serve; the shard owns its descriptor from now on.
-    case adopt(Accepted, ListenerRole)
+    case adopt(Accepted, ListenerRole, ServerTLS?)
     /// The refresh service's answer to an exchange; stale slots and serials are dropped.
     case reply(slot: UInt64, serial: UInt32, SessionReply)
     /// Revocations to put in force.

@@ -140,6 +140,10 @@ extension UpstreamConnection {
         phase = .readingBody
         // RFC 6749 §5.1: an answer with tokens MUST NOT be stored, whatever the upstream says of its own.
         if !cookies.isEmpty { head.block.remove(Self.cacheControl) }
+        // RFC 6797 §7.1: one such field, and on this connection it is ours to say.
+        if downstream.tls != nil && !shard.runtime.strictTransportLine.isEmpty {
+            head.block.removeAliases(Self.strictTransport)
+        }
         downstream.sendHead(head, cookies: cookies)
     }
 
@@ -174,6 +178,7 @@ extension UpstreamConnection {
     private static let sessionFields = FieldNameSet([
         .sessionStart, .sessionClaims, .sessionLabel, .sessionEnd,
     ])
+    private static let strictTransport = FieldNameSet([.strictTransportSecurity])
     private static let cacheControl = FieldNameSet([.cacheControl])
     private static let contentLength = FieldNameSet([.contentLength])
 }

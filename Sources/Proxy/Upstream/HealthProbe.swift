@@ -6,6 +6,7 @@
 import HTTP
 import Network
 import Primitives
+import TLS
 
 /// What a check has come to.
 enum ProbeOutcome: Equatable {
@@ -49,9 +50,10 @@ final class HealthProbe: EventTarget {
         transport.note(readiness)
         if !isEstablished {
             if let error = transport.connectionError {
-                finish(.failed(error.reason))
+                finish(.failed(transport.tlsError?.reason ?? error.reason))
                 return
             }
+            if !transport.isEstablished { return }
             isEstablished = true
         }
         while !output.isEmpty && transport.maySend {

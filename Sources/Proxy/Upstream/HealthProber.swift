@@ -8,6 +8,7 @@ import HTTP
 import Network
 import Observability
 import Primitives
+import TLS
 
 /// Passes and failures in a row, and what they come to. A value.
 struct ProbeRecord: Equatable {
@@ -100,7 +101,8 @@ final class WatchedServer: EventTarget {
 
     override func deadlinePassed() {
         do throws(SystemError) {
-            let transport = try Transport.connecting(to: server.address)
+            let transport = try Transport.connecting(
+                to: server.address, tls: server.tls?.makeSession())
             let probe = HealthProbe(
                 transport, request: request, timeoutMilliseconds: check.timeoutMilliseconds, loop: shard.loop
             ) { [unowned self] in probed($0) }

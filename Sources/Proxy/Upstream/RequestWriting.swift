@@ -4,6 +4,7 @@
 import Configuration
 import HTTP
 import Primitives
+import TLS
 
 /// Edits and serialises a request head.
 enum RequestWriting {
@@ -21,6 +22,7 @@ enum RequestWriting {
     /// Writes the whole head.
     static func write(
         _ head: borrowing RequestHead, exchange: Exchange, peer: [UInt8], scheme: PublicURL.Scheme,
+        certificate: PeerIdentity?,
         authority: [UInt8], to output: inout ByteBuffer
     ) {
         head.block.withBytes { bytes in
@@ -39,6 +41,7 @@ enum RequestWriting {
         if let route = exchange.route {
             if let token = exchange.token { IdentityFields.write(token, route: route, to: &output) }
             output.append(route.setLines)
+            if let certificate { IdentityFields.write(certificate, to: &output) }
             if !route.forwardedPrefix.isEmpty {
                 output.append("X-Forwarded-Prefix: ")
                 output.append(route.forwardedPrefix)

@@ -8,6 +8,7 @@
 import Configuration
 import Network
 import Synchronization
+import TLS
 
 /// The servers of one upstream.
 final class ServerDirectory: Sendable {
@@ -33,6 +34,8 @@ final class ServerDirectory: Sendable {
     }
 
     private let configured: [ServerConfiguration]
+    /// How each of them is spoken to.
+    private let security: [ClientTLS?]
     private let state: Mutex<State>
     /// The names to look up, each with the index that `learn` wants.
     let names: [(index: Int, resolver: NameResolver)]
@@ -41,6 +44,15 @@ final class ServerDirectory: Sendable {
     ///   servers is known here.
     init(_ upstream: UpstreamConfiguration, previous: ServerDirectory? = nil) throws(RuntimeError) {
         configured = upstream.servers
+        var security: [ClientTLS?] = []
+        for server in upstream.servers {
+            guard let host = server.certificateName else {
+                security.append(nil)
+                continue
+            }
+            security.append(try GatewayTLS.client(upstream.tls, host: host, upstream: upstream.name))
+        }
+        self.security = security
         var addresses: [[SocketAddress]?] = []
         var names: [(index: Int, resolver: NameResolver)] = []
         for (index, server) in configured.enumerated() {
@@ -64,7 +76,7 @@ final class ServerDirectory: Sendable {
         }
         self.names = names
         var first = State(addresses: addresses, problems: Array(repeating: nil, count: addresses.count))
-        first.servers = Self.list(configured, addresses, known: previous?.servers ?? [])
+        first.servers = Self.list(configured, security, addresses, known: previous?.servers ?? [])
         state = Mutex(first)
     }
 
@@ -109,7 +121,7 @@ final class ServerDirectory: Sendable {
                 if let old = state.addresses[index], Set(old) == Set(addresses) { return .unchanged }
                 state.addresses[index] = addresses
                 let known = state.servers + state.vanished
-                state.servers = Self.list(configured, state.addresses, known: known)
+                state.servers = Self.list(configured, security, state.addresses, known: known)
                 let kept = Set(state.servers.map(\.address))
                 state.vanished = known.filter { server in
                     !kept.contains(server.address) && server.quota?.isUnused == false
@@ -125,15 +137,17 @@ final class ServerDirectory: Sendable {
 
     /// One server for each address; where several lines lead to the same, the first counts.
     private static func list(
-        _ configured: [ServerConfiguration], _ addresses: [[SocketAddress]?], known: [UpstreamServer]
+        _ configured: [ServerConfiguration], _ security: [ClientTLS?], _ addresses: [[SocketAddress]?],
+        known: [UpstreamServer]
     ) -> [UpstreamServer] {
         var list: [UpstreamServer] = []
         var seen: Set<SocketAddress> = []
-        for (server, addresses) in zip(configured, addresses) {
+        for (index, server) in configured.enumerated() {
+            let addresses = addresses[index]
             for address in addresses ?? [] where seen.insert(address).inserted {
                 list.append(
                     known.first { $0.address == address && $0.isConfigured(as: server) }
-                        ?? UpstreamServer(server, address: address))
+                        ?? UpstreamServer(server, address: address, tls: security[index]))
             }
         }
         return list

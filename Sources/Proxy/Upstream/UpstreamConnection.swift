@@ -10,6 +10,7 @@ import Observability
 import HTTP
 import Network
 import Primitives
+import TLS
 
 /// Where an upstream connection stands.
 enum UpstreamPhase: UInt8 {
@@ -91,7 +92,8 @@ final class UpstreamConnection: EventTarget {
         shard.buffers.supply(&output)
         RequestWriting.write(
             downstream.head, exchange: downstream.exchange, peer: downstream.peerText,
-            scheme: shard.runtime.configuration.publicURL.scheme, authority: server.shared.authority,
+            scheme: downstream.scheme, certificate: downstream.transport.tls?.peer,
+            authority: server.shared.authority,
             to: &output)
         if !isEstablished {
             shard.loop.setDeadline(self, milliseconds: pool.target.configuration.connectTimeoutMilliseconds)
@@ -186,10 +188,18 @@ final class UpstreamConnection: EventTarget {
 
     private func establish() {
         if let error = transport.connectionError {
-            pool.warn(server, error)
-            fail(.upstreamConnect)
+            if let problem = transport.tlsError {
+                shard.runtime.services.log.warning(
+                    "\(pool.target.text(of: server.shared)): \(problem.logWord): \(problem.reason)")
+                fail(.upstreamTLS)
+            } else {
+                pool.warn(server, error)
+                fail(.upstreamConnect)
+            }
             return
         }
+        // Nothing goes out, and nothing that comes is believed, before the handshake is done (CVE-2026-1642).
+        if !transport.isEstablished { return }
         isEstablished = true
         awaitUpstream()
         // The first piece of a body leaves with the head.
@@ -287,6 +297,7 @@ final class UpstreamConnection: EventTarget {
             && reader.isComplete && head.framing != .untilClose && !transport.mayReceive
         detach()
         phase = .idle
+        if let resumption = transport.tls?.takeResumption() { server.resumptions.keep(resumption) }
         isReused = true
         isBlocked = false
         if isClean && pool.keep(self) {

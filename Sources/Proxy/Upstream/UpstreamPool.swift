@@ -9,6 +9,7 @@ import Configuration
 import Observability
 import Network
 import Primitives
+import TLS
 
 /// A server as one shard uses it.
 final class PooledServer {
@@ -19,6 +20,8 @@ final class PooledServer {
     /// ends, and nothing is kept.
     fileprivate(set) var place: Int?
     fileprivate var idle: [UpstreamConnection] = []
+    /// TLS sessions that the next connection may take up again.
+    var resumptions = ResumptionCache()
 
     fileprivate init(_ shared: UpstreamServer, id: Int) {
         self.shared = shared
@@ -112,6 +115,8 @@ final class UpstreamPool {
             _ = server.shared.endEjection()
             _ = shared.beginEjection()
         }
+        // What was agreed on under other rules is not used under these.
+        if server.shared !== shared && (server.shared.tls != nil || shared.tls != nil) { closeIdle(server) }
         server.shared = shared
         return candidate
     }
@@ -185,7 +190,10 @@ final class UpstreamPool {
     /// server may be tried.
     private func connect(to server: PooledServer, _ downstream: DownstreamConnection) -> Bool {
         do throws(SystemError) {
-            let transport = try Transport.connecting(to: server.shared.address)
+            let security = server.shared.tls.map { tls in
+                tls.makeSession(resuming: server.resumptions.take(for: tls))
+            }
+            let transport = try Transport.connecting(to: server.shared.address, tls: security)
             let connection = UpstreamConnection(transport, pool: self, server: server)
             try connection.open()
             begin(connection, downstream)

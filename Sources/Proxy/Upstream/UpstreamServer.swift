@@ -6,6 +6,7 @@
 import Configuration
 package import Network
 import Synchronization
+import TLS
 
 /// A server of an upstream: one address.
 package final class UpstreamServer: Sendable {
@@ -20,8 +21,12 @@ package final class UpstreamServer: Sendable {
     /// How many shards leave it alone because of failures; logged when the first begins and the last ends.
     private let ejections = Atomic(0)
 
-    init(_ configuration: ServerConfiguration, address: SocketAddress) {
+    /// How it is spoken to; nil for plain HTTP.
+    let tls: ClientTLS?
+
+    init(_ configuration: ServerConfiguration, address: SocketAddress, tls: ClientTLS?) {
         self.address = address
+        self.tls = tls
         weight = max(1, configuration.weight)
         quota = configuration.connectionsMax.map { ConnectionQuota(max: $0) }
         label = Array(address.description.utf8)
@@ -34,11 +39,16 @@ package final class UpstreamServer: Sendable {
 
     /// Whether a configuration says the same of it.
     func isConfigured(as server: ServerConfiguration) -> Bool {
-        weight == max(1, server.weight) && quota?.max == server.connectionsMax
+        // With TLS it never is: what its files hold may be new under the same names.
+        tls == nil && !server.usesTLS && weight == max(1, server.weight)
+            && quota?.max == server.connectionsMax
     }
 
     /// The server as messages name it.
-    var text: String { address.family == .unix ? address.description : "http://\(address)" }
+    var text: String {
+        if address.family == .unix { return address.description }
+        return (tls == nil ? "http://" : "https://") + address.description
+    }
 
     /// A shard leaves it alone from now on; true for the first one.
     func beginEjection() -> Bool { ejections.wrappingAdd(1, ordering: .relaxed).oldValue == 0 }
