@@ -24,7 +24,8 @@ enum ImportDirection {
             "Primitives",
         ],
         "auth-gateway": [
-            "Proxy", "Configuration", "Sessions", "JOSE", "Crypto", "Network", "Observability", "Primitives",
+            "Proxy", "Configuration", "Sessions", "JOSE", "Crypto", "TLS", "Network", "Observability",
+            "Primitives",
         ],
         "demo-api": ["Network", "HTTP", "Primitives"],
     ]

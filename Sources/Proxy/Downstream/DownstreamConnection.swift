@@ -30,8 +30,8 @@ final class DownstreamConnection: EventTarget {
     /// What the listener speaks; nil for plain HTTP.
     let tls: ServerTLS?
     /// The handshake of TLS is not done yet.
-    private var isShakingHands: Bool { tls != nil && !awaitsProxyHeader && !isSecured }
-    private var isSecured = false
+    var isShakingHands: Bool { tls != nil && !awaitsProxyHeader && !isSecured }
+    var isSecured = false
     var transport: Transport
     var input = ByteBuffer()
     var output = ByteBuffer()
@@ -130,26 +130,6 @@ final class DownstreamConnection: EventTarget {
         case .lingering: close()
         }
         if !isClosed { pump() }
-    }
-
-    /// false: more must come, or there will be no connection.
-    private func goOnShakingHands() -> Bool {
-        if transport.isEstablished {
-            isSecured = true
-            shard.loop.setDeadline(self, milliseconds: shard.limits.idleTimeoutMilliseconds)
-            return true
-        }
-        if let error = transport.tlsError {
-            let client = String(decoding: peerText, as: UTF8.self)
-            shard.runtime.services.log.debug("TLS with \(client): \(error.logWord)")
-            close()
-        }
-        return false
-    }
-
-    var handshakeTimeoutMilliseconds: Int64 {
-        shard.runtime.configuration.tls?.handshakeTimeoutMilliseconds
-            ?? shard.limits.headerTimeoutMilliseconds
     }
 
     /// Reads what has arrived, where there is room; false when nothing came of it.

@@ -1,14 +1,35 @@
-// What a client's bytes begin with: the PROXY header of its connection, where a proxy in front of us sends
-// one, and the head of each request. What breaks the rules here is answered like any other request, and
-// logged, and is the last one: where the next would begin is unknown.
+// What a client's bytes begin with: the handshake of TLS, the PROXY header of its connection, where a proxy
+// in front of us sends one, and the head of each request. What breaks the rules here is answered like any
+// other request, and logged, and is the last one: where the next would begin is unknown.
 
 import Configuration
 import HTTP
 import Network
+import Observability
 import Primitives
 import TLS
 
 extension DownstreamConnection {
+    /// false: more must come, or there will be no connection.
+    func goOnShakingHands() -> Bool {
+        if transport.isEstablished {
+            isSecured = true
+            shard.loop.setDeadline(self, milliseconds: shard.limits.idleTimeoutMilliseconds)
+            return true
+        }
+        if let error = transport.tlsError {
+            let client = String(decoding: peerText, as: UTF8.self)
+            shard.runtime.services.log.debug("TLS with \(client): \(error.logWord)")
+            close()
+        }
+        return false
+    }
+
+    var handshakeTimeoutMilliseconds: Int64 {
+        shard.runtime.configuration.tls?.handshakeTimeoutMilliseconds
+            ?? shard.limits.headerTimeoutMilliseconds
+    }
+
     /// Learns from the first bytes who the client is. A peer that may not say so, or says it badly, is sent
     /// away without a word: it speaks no HTTP yet.
     func readProxyHeader() -> Bool {
