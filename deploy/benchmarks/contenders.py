@@ -13,6 +13,8 @@ import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 UPSTREAM, GATEWAY, CONTROL, NGINX, HAPROXY, SINK = 19000, 19001, 19002, 19003, 19004, 19005
+# The same three by TLS.
+SECURE = 100
 
 UPSTREAM_CONF = """
 daemon off; master_process off; pid {dir}/upstream.pid; error_log /dev/null;
@@ -29,7 +31,8 @@ events {{ worker_connections 12000; }} worker_rlimit_nofile 19000;
 http {{ access_log off; keepalive_requests 100000000; client_max_body_size 0; keepalive_timeout 600s;
   proxy_request_buffering off; proxy_max_temp_file_size 0; client_body_temp_path {dir}/temp;
   upstream api {{ server 127.0.0.1:{upstream}; keepalive 128; keepalive_requests 100000000; }}
-  server {{ listen 127.0.0.1:{nginx} backlog=4096;
+  server {{ listen 127.0.0.1:{nginx} backlog=4096; listen 127.0.0.1:{nginx_tls} ssl backlog=4096;
+    ssl_certificate {dir}/tls.pem; ssl_certificate_key {dir}/tls.key; ssl_session_tickets on;
     location /sink {{ proxy_pass http://127.0.0.1:{sink}; proxy_http_version 1.1; }}
     location / {{ proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $remote_addr;
@@ -48,6 +51,7 @@ defaults
   http-reuse always
 frontend public
   bind 127.0.0.1:{haproxy}
+  bind 127.0.0.1:{haproxy_tls} ssl crt {dir}/tls.both
   http-request set-var(txn.bearer) http_auth_bearer
   http-request set-var(txn.alg) var(txn.bearer),jwt_header_query('$.alg')
   http-request deny deny_status 401 unless {{ var(txn.alg) -m str ES256 }}
@@ -63,6 +67,8 @@ backend api
 
 GATEWAY_CONF = """
 listen 127.0.0.1:{gateway};
+listen 127.0.0.1:{gateway_tls} tls;
+tls {{ certificate {dir}/tls.pem; private_key {dir}/tls.key; }}
 workers 1;
 state_directory {dir}/state;
 public_url http://localhost:{gateway};
@@ -131,9 +137,22 @@ def issue_token():
     return json.load(urllib.request.urlopen(request))["access_token"]
 
 
+def make_certificate(folder):
+    """Of a P-256 key, for localhost."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+         "-keyout", f"{folder}/tls.key", "-out", f"{folder}/tls.pem", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-addext", "extendedKeyUsage=serverAuth"],
+        check=True, capture_output=True)
+    with open(f"{folder}/tls.both", "w") as both:
+        both.write(open(f"{folder}/tls.pem").read() + open(f"{folder}/tls.key").read())
+
+
 def start(folder, only):
+    make_certificate(folder)
     names = dict(dir=folder, upstream=UPSTREAM, gateway=GATEWAY, control=CONTROL, nginx=NGINX, haproxy=HAPROXY,
-                 sink=SINK)
+                 sink=SINK, gateway_tls=GATEWAY + SECURE, nginx_tls=NGINX + SECURE,
+                 haproxy_tls=HAPROXY + SECURE)
     upstream = Proxy("upstream", UPSTREAM,
                      ["nginx", "-c", write(f"{folder}/upstream.conf", UPSTREAM_CONF.format(**names))])
     sink = Proxy("sink", SINK, [sys.executable, os.path.join(os.path.dirname(__file__), "sink.py"), str(SINK)])

@@ -5,13 +5,16 @@ import statistics
 import subprocess
 import sys
 
+from contenders import SECURE
 
-def load(proxy, token, connections, seconds):
+
+def load(proxy, token, connections, seconds, secure=False):
     """One run of wrk: CPU per request, requests per second, p50 and p99."""
     before = proxy.cpu_seconds()
+    url = f"https://127.0.0.1:{proxy.port + SECURE}" if secure else f"http://127.0.0.1:{proxy.port}"
     result = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", f"Authorization: Bearer {token}",
-         f"http://127.0.0.1:{proxy.port}/items"], capture_output=True, text=True, check=True).stdout
+         f"{url}/items"], capture_output=True, text=True, check=True).stdout
     used = proxy.cpu_seconds() - before
     if "Non-2xx" in result or "Socket errors" in result:
         sys.exit(f"{proxy.name}: errors under load:\n{result}")
