@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 from certificates import Authority, s_client
 from clients import Raw, curl
 from harness import GATEWAY, Demo, Gateway, directory, free_port, wait_until
+from upstreams import Upstream
 
 ROUTES = """
 route /login { upstream api; access anonymous; login; }
@@ -223,6 +224,24 @@ class ClientCertificates(unittest.TestCase):
         self.assertEqual(self.ask(listener), "200")
         self.assertEqual(self.ask(listener, "--cert", client[0], "--key", client[1]), "200")
         self.assertEqual(self.ask(listener, "--cert", stranger[0], "--key", stranger[1]), "000")
+
+
+    def test_the_upstream_learns_whose_it_is_from_the_gateway_alone(self):
+        upstream = Upstream()
+        self.addCleanup(upstream.stop)
+        listener = free_port()
+        main = f"listen 127.0.0.1:{listener} tls;\n" + tls_block(
+            ec_copy, more=f"client_ca {authority.file} optional;")
+        gateway = Gateway(upstream.port, routes=ROUTES, main=main, scheme="https")
+        self.addCleanup(gateway.stop)
+        forged = ("-H", "X-Auth-Certificate-Subject: CN=root", "-H", "X_Auth_Certificate_Fingerprint: 00")
+        self.assertEqual(self.ask(listener, *forged, "--cert", client[0], "--key", client[1]), "200")
+        request = upstream.last()
+        self.assertEqual(request.one("x-auth-certificate-subject"), "CN=robot,O=Example")
+        self.assertRegex(request.one("x-auth-certificate-fingerprint"), "^[0-9a-f]{64}$")
+        self.assertEqual(request.one("x-forwarded-proto"), "https")
+        self.assertEqual(self.ask(listener, *forged), "200")
+        self.assertEqual([name for name in upstream.last().names if "certificate" in name], [])
 
 
 class Checking(unittest.TestCase):
