@@ -130,6 +130,8 @@ package struct GatewayServices: Sendable {
 package struct RuntimeError: Error, Sendable {
     package let reason: String
 
+    package init(reason: String) { self.reason = reason }
+
     /// What is wrong with a path that is no address.
     static let pathProblem = "the path of a socket has 1 to \(SocketAddress.pathBytesMax) bytes"
 }

@@ -84,21 +84,24 @@ package final class Server {
         }
         var opened: [OpenListener] = []
         for (address, role) in wanted {
-            let known = listeners.first { $0.configured == address && $0.role == role }
-            if let known {
-                opened.append(known)
-            } else {
-                opened.append(
-                    OpenListener(configured: address, role: role, listener: try listener(address)))
-            }
+            let known = listeners.first { $0.configured == address }?.listener
+            let socket: Listener
+            if let known { socket = known } else { socket = try listener(address) }
+            opened.append(OpenListener(configured: address, role: role, listener: socket))
         }
         return opened
     }
 
     private func start(_ opened: OpenListener) {
-        let role = opened.role
         opened.listener.start(
-            deal: { [unowned self] in deal($0, role) }, pausing: { [unowned self] in warnOfPause($0) })
+            deal: { [unowned self, unowned listener = opened.listener] accepted in
+                // A reload may have changed what the address is for.
+                guard let role = listeners.first(where: { $0.listener === listener })?.role else {
+                    _ = FileDescriptor(accepted.descriptor)
+                    return
+                }
+                deal(accepted, role)
+            }, pausing: { [unowned self] in warnOfPause($0) })
     }
 
     /// Changes over to a new configuration, whole or not at all: what has begun ends as it began.

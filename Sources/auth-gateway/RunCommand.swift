@@ -10,6 +10,7 @@ import Observability
 import Primitives
 import Proxy
 import Sessions
+import TLS
 
 /// Runs the gateway. Owned by: the main queue.
 @MainActor
@@ -78,13 +79,12 @@ final class RunCommand {
             self.configuration = configuration
             let runtime = try GatewayRuntime(
                 configuration: configuration, keys: keys, sessions: sessions, services: services)
-            let ticketKeys = try TicketKeys(directory: configuration.stateDirectory)
-            self.ticketKeys = ticketKeys
+            let ticketKeys = try keysOfTickets(configuration)
             certificateFiles = GatewayTLS.files(of: configuration)
             for remark in GatewayTLS.remarks(on: configuration, at: Clock.wall) {
                 logs.service.warning(remark.text)
             }
-            let tls = try GatewayTLS.server(configuration, ticketKeys: ticketKeys.keys)
+            let tls = try GatewayTLS.server(configuration, ticketKeys: ticketKeys)
             let server = Server(runtime, tls: tls)
             self.server = server
             watchCertificates()
@@ -100,8 +100,6 @@ final class RunCommand {
             throw StartProblem(reason: error.reason)
         } catch let error as StoreError {
             throw StartProblem(reason: error.detail)
-        } catch let error as SystemError {
-            throw StartProblem(reason: error.description)
         }
     }
 
@@ -141,9 +139,8 @@ final class RunCommand {
             let runtime = try GatewayRuntime(
                 configuration: new, keys: keys, sessions: sessions, services: services,
                 previous: server.current)
-            let tls = try GatewayTLS.server(new, ticketKeys: ticketKeys?.keys ?? [])
-            certificateFiles = GatewayTLS.files(of: new)
             for remark in GatewayTLS.remarks(on: new, at: Clock.wall) { services.log.warning(remark.text) }
+            let tls = try GatewayTLS.server(new, ticketKeys: try keysOfTickets(new))
             try server.change(to: runtime, tls: tls) { [services, path] in
                 services.log.info("reloaded \(path)")
                 services.audit.record("config_reloaded", [])
@@ -152,6 +149,7 @@ final class RunCommand {
             refuseReload(error.reason)
             return
         }
+        certificateFiles = GatewayTLS.files(of: new)
         sessions.change(to: SessionPolicy(new))
         configuration = new
         for (name, differs) in [
@@ -180,8 +178,25 @@ final class RunCommand {
         }
         every(seconds: TicketKeys.rotationSeconds) { [self] in
             guard let configuration, configuration.tls?.hasTickets == true else { return }
-            try? ticketKeys?.rotate()
+            do throws(SystemError) {
+                try ticketKeys?.rotate()
+            } catch {
+                logs?.service.error("tls: the new key of session tickets is not kept: \(error)")
+            }
             renewTLS(configuration, "a new key of session tickets")
+        }
+    }
+
+    /// The keys of tickets, newest first; made when they are first needed, and none where they never are.
+    private func keysOfTickets(_ configuration: GatewayConfiguration) throws(RuntimeError) -> [TicketKey] {
+        if configuration.tls?.hasTickets != true { return [] }
+        do throws(SystemError) {
+            if let ticketKeys { return ticketKeys.keys }
+            let made = try TicketKeys(directory: configuration.stateDirectory)
+            ticketKeys = made
+            return made.keys
+        } catch {
+            throw RuntimeError(reason: "the keys of session tickets cannot be kept: \(error)")
         }
     }
 

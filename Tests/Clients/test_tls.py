@@ -99,6 +99,21 @@ class Serving(unittest.TestCase):
             self.assertEqual(reply.status, 308)
             self.assertEqual(reply.one("location"), f"https://localhost:{gateway.port}//evil.example/a?b=c")
 
+    def test_an_address_changes_over_to_tls_by_reload(self):
+        pair = authority.issue("localhost", "127.0.0.1")
+        gateway = Gateway(demo.port, routes=ROUTES, scheme="https")
+        self.addCleanup(gateway.stop)
+        self.assertFalse(os.path.exists(os.path.join(gateway.state, "ticket.keys")), "nobody needs them yet")
+        self.assertEqual(curl(gateway.base + "/public/x").status, 200)
+        with open(gateway.config) as file:
+            text = file.read()
+        with open(gateway.config, "w") as file:
+            file.write(text.replace(f":{gateway.port};", f":{gateway.port} tls;\n" + tls_block(pair), 1))
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: " reloaded " in gateway.service_log(), 5, gateway.service_log())
+        url = f"https://localhost:{gateway.port}/public/x"
+        self.assertEqual(curl(url, "--cacert", authority.file).status, 200)
+
     def test_websockets(self):
         # The handshake is refused by the gate, which is all that is asked here: it is HTTP that has come through.
         with self.assertRaises(Exception) as refused:
@@ -180,6 +195,19 @@ class HostileHandshakes(unittest.TestCase):
             raw = Raw(port).send(first)
             raw.rest(5)
             self.assertLess(time.monotonic() - began, 2)
+
+    def test_a_client_that_resets_in_mid_handshake_holds_nothing(self):
+        listener, pair = free_port(), authority.issue("localhost", "127.0.0.1")
+        main = f"listen 127.0.0.1:{listener} tls;\n" + tls_block(pair, more="handshake_timeout 60s;")
+        gateway = Gateway(demo.port, routes=ROUTES, main=main, scheme="https")
+        self.addCleanup(gateway.stop)
+        descriptors = lambda: len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
+        before = descriptors()
+        waiting = [Raw(listener).send(b"\x16\x03\x01\x02\x00\x01"[: number % 7]) for number in range(100)]
+        wait_until(lambda: descriptors() >= before + 100, 3, "all of them are in")
+        for raw in waiting:
+            raw.reset()
+        wait_until(lambda: descriptors() <= before, 3, "none of them is left")
 
     def test_garbage_and_plain_http_are_sent_away(self):
         for first in (b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", os.urandom(600), b"\x16\x03\x01\xff\xff" + b"x" * 70000):

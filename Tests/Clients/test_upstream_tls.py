@@ -137,6 +137,14 @@ class UpstreamTLS(unittest.TestCase):
         self.addCleanup(plain.shutdown)
         self.assert_refused("upstream", plain.server_address[1], f"tls_ca {authority.file};")
 
+    def test_a_server_whose_certificate_does_not_hold_is_left_alone(self):
+        good_port, bad_port = serve(good), serve(authority.issue("other.example"))
+        tls = f"server https://localhost:{bad_port}; tls_ca {authority.file}; max_fails 1;"
+        gateway = self.gateway(good_port, tls)
+        for _ in range(8):
+            self.assertEqual(curl(gateway.base + "/x").status, 200)
+        self.assertIn("out (1 failures in 10 s)", gateway.service_log())
+
     def test_a_health_check_by_tls(self):
         check = "health_check /healthz { every 100ms; timeout 50ms; fails 1; }"
         gateway = self.gateway(serve(good), f"tls_ca {authority.file}; {check}")

@@ -88,7 +88,7 @@ final class DownstreamConnection: EventTarget {
     override func becameReady(_ readiness: Readiness) {
         requestsInTurn = 0
         transport.note(readiness)
-        if isShakingHands && !goOnShakingHands() { return }
+        if isShakingHands && !goOnShakingHands(readiness) { return }
         if !readiness.isDisjoint(with: .broken) {
             if exchange.phase != .tunnelling {
                 abort(.clientClosed)

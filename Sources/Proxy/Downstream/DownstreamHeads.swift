@@ -11,7 +11,12 @@ import TLS
 
 extension DownstreamConnection {
     /// false: more must come, or there will be no connection.
-    func goOnShakingHands() -> Bool {
+    func goOnShakingHands(_ readiness: Readiness = []) -> Bool {
+        // Told once: without this a client that resets would hold its place until the deadline.
+        if !readiness.isDisjoint(with: .broken) {
+            close()
+            return false
+        }
         if transport.isEstablished {
             isSecured = true
             shard.loop.setDeadline(self, milliseconds: shard.limits.idleTimeoutMilliseconds)

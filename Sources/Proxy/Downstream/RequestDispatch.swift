@@ -46,9 +46,8 @@ extension DownstreamConnection {
         }
         if role.redirectsToHTTPS {
             let origin = shard.runtime.configuration.publicURL.origin
-            let target = head.targetForm == .asterisk ? "/" : String(decoding: sentTarget, as: UTF8.self)
             // RFC 9110 §15.4.9: 308 keeps the method.
-            respond(.redirect(308, to: origin + target))
+            respond(.redirect(308, to: origin + String(decoding: sentTarget, as: UTF8.self)))
             return
         }
         if role.isControl {

@@ -100,23 +100,11 @@ extension UpstreamConnection {
         downstream?.pump()
     }
 
-    /// Sends bytes as they are: at once where nothing waits in front of them, else behind what does.
-    ///
-    /// - Returns: false where the connection is broken. The end is the caller's to make: it clears both
-    ///   connections' buffers, and `bytes` is one of them.
+    /// Sends what the client has sent.
     fileprivate func pass(_ bytes: inout ByteBuffer) -> Bool {
-        if output.isEmpty, transport.maySend {
-            switch transport.send(from: &bytes) {
-            case .bytes, .wouldBlock: break
-            case .ended, .failed: return false
-            }
-        }
-        if bytes.isEmpty { return true }
-        shard.buffers.supply(&output)
-        bytes.withReadable { output.append($0) }
-        bytes.removeAll()
-        awaitUpstream()
-        return true
+        let isSound = send(&bytes, over: &transport, behind: &output, &shard.buffers)
+        if hasUnsent { awaitUpstream() }
+        return isSound
     }
 
     /// The client has sent its last byte: the upstream is told once all of them have left.
@@ -126,19 +114,30 @@ extension UpstreamConnection {
 }
 
 extension DownstreamConnection {
-    /// The same for the other direction.
+    /// Sends what the upstream has sent.
     fileprivate func pass(_ bytes: inout ByteBuffer) -> Bool {
         exchange.responseBytes += UInt64(bytes.count)
-        if output.isEmpty, transport.maySend {
-            switch transport.send(from: &bytes) {
-            case .bytes, .wouldBlock: break
-            case .ended, .failed: return false
-            }
-        }
-        if bytes.isEmpty { return true }
-        shard.buffers.supply(&output)
-        bytes.withReadable { output.append($0) }
-        bytes.removeAll()
-        return true
+        return send(&bytes, over: &transport, behind: &output, &shard.buffers)
     }
+}
+
+/// Sends bytes as they are: at once where nothing waits in front of them, else behind what does.
+///
+/// - Returns: false where the connection is broken. The end is the caller's to make: it clears both
+///   connections' buffers, and `bytes` is one of them.
+private func send(
+    _ bytes: inout ByteBuffer, over transport: inout Transport, behind output: inout ByteBuffer,
+    _ buffers: inout ByteBufferPool
+) -> Bool {
+    if output.isEmpty, transport.maySend {
+        switch transport.send(from: &bytes) {
+        case .bytes, .wouldBlock: break
+        case .ended, .failed: return false
+        }
+    }
+    if bytes.isEmpty { return true }
+    buffers.supply(&output)
+    bytes.withReadable { output.append($0) }
+    bytes.removeAll()
+    return true
 }

@@ -146,7 +146,7 @@ final class ServerDirectory: Sendable {
             let addresses = addresses[index]
             for address in addresses ?? [] where seen.insert(address).inserted {
                 list.append(
-                    known.first { $0.address == address && $0.isConfigured(as: server) }
+                    known.first { $0.address == address && $0.isConfigured(as: server, tls: security[index]) }
                         ?? UpstreamServer(server, address: address, tls: security[index]))
             }
         }

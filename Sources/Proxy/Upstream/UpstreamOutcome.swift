@@ -38,7 +38,7 @@ extension UpstreamConnection {
     /// Whether the failure speaks against the server: no connection, no answer, or none that can be read.
     private func isFault(_ error: ProxyError) -> Bool {
         switch error {
-        case .upstreamConnect, .upstreamConnectTimeout, .upstreamViolation: true
+        case .upstreamConnect, .upstreamConnectTimeout, .upstreamTLS, .upstreamViolation: true
         case .upstreamTimeout, .upstreamClosed: phase == .awaitingHead
         default: false
         }

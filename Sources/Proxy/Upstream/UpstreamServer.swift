@@ -37,11 +37,10 @@ package final class UpstreamServer: Sendable {
         }
     }
 
-    /// Whether a configuration says the same of it.
-    func isConfigured(as server: ServerConfiguration) -> Bool {
-        // With TLS it never is: what its files hold may be new under the same names.
-        tls == nil && !server.usesTLS && weight == max(1, server.weight)
-            && quota?.max == server.connectionsMax
+    /// Whether a configuration says the same of it. `tls` is made anew by each reload, whose files may hold
+    /// something new under the same names; a lookup of names has the same as before.
+    func isConfigured(as server: ServerConfiguration, tls: ClientTLS?) -> Bool {
+        self.tls === tls && weight == max(1, server.weight) && quota?.max == server.connectionsMax
     }
 
     /// The server as messages name it.
