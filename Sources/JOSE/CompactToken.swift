@@ -83,8 +83,10 @@ struct JOSEHeader {
 
     /// Whether `typ` names the media type `required`, which is in lower case. RFC 7515 §4.1.9: `application/`
     /// may be left out where no other slash follows; media types ignore case (RFC 2045 §5.1).
+    /// An empty text stands for a header without `typ`.
     func hasType(_ required: String) -> Bool {
-        guard let type else { return false }
+        guard let type else { return required.isEmpty }
+        if required.isEmpty { return false }
         return ASCII.equalsIgnoringCase(type.utf8.span, lowercase: required.utf8.span)
             || ASCII.equalsIgnoringCase(type.utf8.span, lowercase: ("application/" + required).utf8.span)
     }

@@ -21,6 +21,8 @@ package struct JSONWebKey: Sendable {
     /// algorithm".
     package let algorithm: SignatureAlgorithm
     let material: Material
+    /// Tells the key from every other one, also from one that has taken over its name.
+    package let identity: KeyIdentity
 
     /// Whether the key is a shared secret, which must never be published.
     package var isSecret: Bool {
@@ -64,6 +66,7 @@ package struct JSONWebKey: Sendable {
         self.kid = kid
         self.algorithm = algorithm
         material = .secret(secret)
+        identity = KeyIdentity(material, algorithm, kid)
         _ = try makeVerification()
     }
 
@@ -74,6 +77,7 @@ package struct JSONWebKey: Sendable {
         self.kid = kid
         self.algorithm = algorithm
         material = .publicKey(parameters)
+        identity = KeyIdentity(material, algorithm, kid)
         _ = try makeVerification()
     }
 
@@ -174,7 +178,7 @@ extension JSONWebKey {
         writer.endObject()
     }
 
-    private static func requiredMembers(of parameters: PublicKeyParameters) -> [(String, String)] {
+    fileprivate static func requiredMembers(of parameters: PublicKeyParameters) -> [(String, String)] {
         switch parameters {
         case .ellipticCurve(let curve, let x, let y):
             [
@@ -195,6 +199,26 @@ extension JSONWebKey: CustomStringConvertible, CustomReflectable {
 
     /// Nothing: a dump must not show a secret.
     package var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// What a remembered token is bound to: name, algorithm and material of its key.
+package struct KeyIdentity: Hashable, Sendable {
+    private let digest: SHA256Digest
+
+    init(_ material: JSONWebKey.Material, _ algorithm: SignatureAlgorithm, _ kid: String?) {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.string("alg", algorithm.name)
+        if let kid { writer.string("kid", kid) }
+        switch material {
+        case .publicKey(let parameters):
+            for (name, value) in JSONWebKey.requiredMembers(of: parameters) { writer.string(name, value) }
+        case .secret(let bytes):
+            writer.string("k", Base64URL.text(SHA256Hasher().digest(bytes.span).bytes.span))
+        }
+        writer.endObject()
+        digest = SHA256Hasher().digest(writer.bytes.span)
+    }
 }
 
 /// RFC 7518 §6.2.2, §6.3.2: what only the owner of a key may know.

@@ -18,6 +18,12 @@ package final class JWSVerifier {
     private let keySet: KeySet
     private let keys: [Key]
 
+    /// A good signature, and the key that it is of.
+    struct Proof {
+        let payload: [UInt8]
+        let key: KeyIdentity
+    }
+
     /// A verifier for one owner, with OpenSSL objects of its own.
     package init(keys keySet: KeySet) throws(JOSEError) {
         self.keySet = keySet
@@ -32,18 +38,28 @@ package final class JWSVerifier {
     ///
     /// - Parameters:
     ///   - token: the whole token and nothing else.
-    ///   - requiredType: the media type that `typ` must name, in lower case; nil where none is asked for.
+    ///   - types: what `typ` may name, in lower case, an empty text for its absence; nil where it may be
+    ///     anything.
     ///   - bytesMax: the longest token that is looked at.
     package func payload(
-        of token: Span<UInt8>, requiredType: String?, bytesMax: Int
+        of token: Span<UInt8>, types: [String]?, bytesMax: Int
     ) throws(TokenRejection) -> [UInt8] {
         if token.count > bytesMax { throw .tooLarge }
         let parts = try CompactToken(token)
         let header = try JOSEHeader(parsing: CompactToken.decode(parts.header, of: token))
+        return try verify(token, parts, header, types: types).payload
+    }
+
+    /// Verifies a token that has been taken apart.
+    func verify(
+        _ token: Span<UInt8>, _ parts: CompactToken, _ header: JOSEHeader, types: [String]?
+    ) throws(TokenRejection) -> Proof {
         // RFC 9068 §4: "The resource server MUST verify that the "typ" header value is "at+jwt" or
         // "application/at+jwt" and reject tokens carrying any other value."
-        if let requiredType, !header.hasType(requiredType) { throw .wrongType }
-        guard let index = keySet.index(kid: header.kid) else { throw .unknownKey }
+        if let types, !types.contains(where: header.hasType) { throw .wrongType }
+        guard let index = keySet.index(kid: header.kid, algorithm: header.algorithm) else {
+            throw .unknownKey
+        }
         let key = keys[index]
         // RFC 8725 §3.1: the key knows its algorithm; the token's word only has to agree.
         guard header.algorithm == key.algorithm else { throw .wrongAlgorithm }
@@ -53,6 +69,6 @@ package final class JWSVerifier {
         let signature = try CompactToken.decode(parts.signature, of: token)
         let signingInput = token.extracting(parts.signingInput.offsets)
         guard key.verification.verifies(signature.span, of: signingInput) else { throw .wrongSignature }
-        return payload
+        return Proof(payload: payload, key: keySet.keys[index].identity)
     }
 }

@@ -56,6 +56,14 @@ package enum SignatureAlgorithm: UInt8, CaseIterable, Sendable {
         }
     }
 
+    /// Whether its keys are RSA keys: they do not say by themselves which of these algorithms they are for.
+    var isRSA: Bool {
+        switch self {
+        case .rs256, .rs384, .rs512, .ps256, .ps384, .ps512: true
+        default: false
+        }
+    }
+
     /// The one curve of an ECDSA algorithm (RFC 7518 §3.4).
     var curve: EllipticCurve? {
         switch self {

@@ -31,6 +31,8 @@ package enum TokenRejection: String, Error, Sendable, CaseIterable {
     case notYetValid = "token_not_yet_valid"
     /// `iat` lies in the future.
     case issuedInFuture = "token_issued_in_future"
+    /// `exp` lies further behind `iat` than the policy allows.
+    case livesTooLong = "token_lifetime"
     /// The session behind the token has ended.
     case sessionEnded = "session_ended"
     /// The token was revoked before it expired.
@@ -55,6 +57,7 @@ package enum TokenRejection: String, Error, Sendable, CaseIterable {
         case .expired: "The access token has expired"
         case .notYetValid: "The access token is not valid yet"
         case .issuedInFuture: "The access token was issued in the future"
+        case .livesTooLong: "The access token is good for longer than is accepted"
         case .sessionEnded: "The session has ended"
         case .revoked: "The access token has been revoked"
         }

@@ -24,7 +24,8 @@ package final class VerifiedToken: Sendable {
     package let scopes: [String]
     /// The words of `scope`, with one blank between two.
     package let scopeText: [UInt8]
-    /// `exp`, in whole seconds since 1970.
+    /// When requests can use it no longer: `exp`, or the claim that ends its use before that; in whole
+    /// seconds since 1970.
     package let expiresAt: Int64
     /// `nbf`, in whole seconds since 1970.
     package let notBefore: Int64?
@@ -32,28 +33,41 @@ package final class VerifiedToken: Sendable {
     package let issuedAt: Int64?
     /// Every claim.
     package let claims: JSONDocument
-    /// The generation of the key set that verified the token.
-    package let keyGeneration: UInt64
+    /// The key that verified the token.
+    package let key: KeyIdentity
+    /// The issuer's place among those that are trusted; 0 is the gateway itself.
+    package let issuer: Int
+    private let leewaySeconds: Int64
+
+    /// Whether the gateway itself has issued it.
+    package var isOurs: Bool { issuer == 0 }
 
     /// Reads a payload. Only for payloads whose signature has been verified.
-    init(payload: [UInt8], hasSessionClaims: Bool, keyGeneration: UInt64) throws(TokenRejection) {
-        // RFC 7519 §4: "The Claim Names within a JWT Claims Set MUST be unique", which the scanner sees to.
-        guard let document = try? JSONDocument(parsing: payload) else { throw .malformed }
-        guard document.root.kind == .object else { throw .malformed }
+    init(
+        claims document: JSONDocument, policy: ClaimsPolicy, issuer: Int, key: KeyIdentity
+    ) throws(TokenRejection) {
         let root = document.root
         claims = document
-        self.keyGeneration = keyGeneration
+        self.key = key
+        self.issuer = issuer
+        leewaySeconds = policy.leewaySeconds
         // RFC 9068 §2.2 requires `sub`; an upstream that is told nobody might take that for somebody.
-        guard let subject = root["sub"]?.string, HeaderText.isFit(subject) else { throw .unfitClaims }
+        guard let subject = root.value(at: policy.subjectPath)?.string, HeaderText.isFit(subject) else {
+            throw .unfitClaims
+        }
         self.subject = subject
         subjectBytes = Array(subject.utf8)
-        guard let expiresAt = try NumericDate.read(root["exp"]) else { throw .unfitClaims }
+        guard var expiresAt = try NumericDate.read(root["exp"]) else { throw .unfitClaims }
+        if let claim = policy.useExpiryClaim {
+            guard let useExpiresAt = try NumericDate.read(root[claim]) else { throw .unfitClaims }
+            expiresAt = min(expiresAt, useExpiresAt)
+        }
         self.expiresAt = expiresAt
         notBefore = try NumericDate.read(root["nbf"])
         issuedAt = try NumericDate.read(root["iat"])
-        scopes = try Self.scopes(root["scope"])
+        scopes = try Self.scopes(root.value(at: policy.scopePath))
         scopeText = Array(scopes.joined(separator: " ").utf8)
-        let session = try SessionClaims(root, areOurs: hasSessionClaims)
+        let session = try SessionClaims(root, areOurs: policy.hasSessionClaims)
         sessionID = session.id
         sessionText = session.text
         generation = session.generation
@@ -61,7 +75,7 @@ package final class VerifiedToken: Sendable {
     }
 
     /// What the token is refused for at `now`; to be asked on each use, since a remembered token grows old.
-    package func refusal(now: WallTime, leewaySeconds: Int64) -> TokenRejection? {
+    package func refusal(now: WallTime) -> TokenRejection? {
         // RFC 7519 §4.1.4: "the expiration time on or after which the JWT MUST NOT be accepted for
         // processing".
         if now.seconds >= expiresAt.addingSaturated(leewaySeconds) { return .expired }

@@ -87,6 +87,13 @@ package final class VerifiedTokenCache {
         discard(index)
     }
 
+    /// Forgets the tokens that meet a condition, whose key has been withdrawn for one. Looks at all of them.
+    package func removeAll(where isGone: (VerifiedToken) -> Bool) {
+        for index in entries.indices {
+            if let token = entries[index].token, isGone(token) { discard(index) }
+        }
+    }
+
     /// Forgets every token: the keys or the policy have changed.
     package func removeAll() {
         indices.removeAll()

@@ -67,6 +67,16 @@ public struct JSONValue: Sendable {
         members.first { $0.name.utf8.elementsEqual(name.utf8) }?.value
     }
 
+    /// What a path of member names leads to, such as `realm_access`, `roles`; nil where it leads nowhere.
+    public func value(at path: [String]) -> JSONValue? {
+        var value = self
+        for name in path {
+            guard let member = value[name] else { return nil }
+            value = member
+        }
+        return value
+    }
+
     /// The members of an object in their order; empty for anything else.
     public var members: [(name: String, value: JSONValue)] {
         guard kind == .object else { return [] }

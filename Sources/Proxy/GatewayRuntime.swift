@@ -34,7 +34,8 @@ package final class GatewayRuntime: Sendable {
     let refreshRate: RateLimiter?
     /// Bytes that issuer and audience take in each token.
     let tokenOverhead: Int
-    let claimsPolicy: ClaimsPolicy
+    /// Whose tokens are believed; the gateway itself first.
+    let trustedIssuers: [TrustedIssuer]
     let sessions: RefreshService
     let services: GatewayServices
 
@@ -76,9 +77,10 @@ package final class GatewayRuntime: Sendable {
         var path = Array(configuration.refreshToken.path.utf8)
         if path.last == UInt8(ascii: "/") { path.removeLast() }
         refreshPath = path
-        claimsPolicy = ClaimsPolicy(
-            issuer: configuration.accessToken.issuer, audiences: [configuration.accessToken.audience],
-            leewaySeconds: configuration.accessToken.leewayMilliseconds / 1000)
+        var policy = ClaimsPolicy(
+            issuer: configuration.accessToken.issuer, audiences: [configuration.accessToken.audience])
+        policy.leewaySeconds = configuration.accessToken.leewayMilliseconds / 1000
+        trustedIssuers = [TrustedIssuer(policy: policy, keys: keys)]
     }
 }
 

@@ -62,7 +62,7 @@ final class RunCommand {
         let sessions: RefreshService
         do {
             state = try StateDirectory(path: configuration.stateDirectory)
-            keys = try KeySet(keys: [state.signingKey.publicKey], generation: 1)
+            keys = try KeySet(keys: [state.signingKey.publicKey])
             sessions = try makeSessions(configuration, state, feed, logs)
         } catch let problem as StateDirectory.Problem {
             throw StartProblem(reason: problem.reason)

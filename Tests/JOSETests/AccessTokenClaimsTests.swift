@@ -27,7 +27,7 @@ import Testing
         #expect(copy.kid == key.kid && copy.kid.utf8.count == 43 && copy.publicKey.kid == key.kid)
         let payload = try claims(session: #"{"scope":"read write","role":{"admin":true}}"#).payload()
         let token = try TokenSigner(key: copy).sign(payload: payload)
-        let keys = try KeySet(keys: [key.publicKey], generation: 3)
+        let keys = try KeySet(keys: [key.publicKey])
         let verifier = try TokenVerifier(keys: keys, policy: policy())
         guard case .accepted(let verified) = verifier.verify(token.span, now: WallTime(seconds: 1000)) else {
             Issue.record("the gateway refuses its own token")
@@ -45,7 +45,7 @@ import Testing
     @Test("a key signs what another does not verify")
     func otherKey() throws {
         let token = try TokenSigner(key: SigningKey.generate()).sign(payload: claims().payload())
-        let keys = try KeySet(keys: [SigningKey.generate().publicKey], generation: 3)
+        let keys = try KeySet(keys: [SigningKey.generate().publicKey])
         let verifier = try TokenVerifier(keys: keys, policy: policy())
         guard case .refused(.unknownKey) = verifier.verify(token.span, now: WallTime(seconds: 1000)) else {
             Issue.record("a foreign key's token")

@@ -35,10 +35,14 @@ import Testing
     @Test("a remembered token grows old")
     func recheck() throws {
         let token = try #require(forge.accepted(forge.token()))
-        #expect(token.refusal(now: WallTime(seconds: now + 929), leewaySeconds: 30) == nil)
-        #expect(token.refusal(now: WallTime(seconds: now + 930), leewaySeconds: 30) == .expired)
-        #expect(token.refusal(now: WallTime(seconds: now + 900), leewaySeconds: 0) == .expired)
-        #expect(token.refusal(now: WallTime(seconds: now), leewaySeconds: .max) == nil)
+        #expect(token.refusal(now: WallTime(seconds: now + 929)) == nil)
+        #expect(token.refusal(now: WallTime(seconds: now + 930)) == .expired)
+        for (leeway, refusal) in [(0, TokenRejection.expired), (Int64.max, nil)] {
+            let policy = TokenForge.policy { $0.leewaySeconds = leeway }
+            let forge = try TokenForge(policy: policy)
+            let token = try #require(forge.accepted(forge.token()))
+            #expect(token.refusal(now: WallTime(seconds: now + 900)) == refusal)
+        }
     }
 
     @Test(
@@ -108,7 +112,7 @@ import Testing
 
     @Test("a foreign issuer's sid is passed on as it is, if it can stand in a header; its gen means nothing")
     func foreignSession() throws {
-        let policy = ClaimsPolicy(issuer: "https://issuer.test", audiences: ["api"], hasSessionClaims: false)
+        let policy = TokenForge.policy { $0.hasSessionClaims = false }
         let forge = try TokenForge(policy: policy)
         let claims = TokenForge.claims(["sid": #""0b1c-42""#, "gen": #""x""#])
         let token = try #require(forge.accepted(forge.token(claims: claims)))

@@ -14,14 +14,19 @@ struct TokenForge {
     let keys: KeySet
     let verifier: TokenVerifier
 
-    init(policy: ClaimsPolicy = ClaimsPolicy(issuer: "https://issuer.test", audiences: ["api", "other"]))
-        throws
-    {
+    /// What the forge's verifier asks for, with some of it changed.
+    static func policy(_ change: (inout ClaimsPolicy) -> Void = { _ in }) -> ClaimsPolicy {
+        var policy = ClaimsPolicy(issuer: "https://issuer.test", audiences: ["api", "other"])
+        change(&policy)
+        return policy
+    }
+
+    init(policy: ClaimsPolicy = TokenForge.policy()) throws {
         let keys = [
             try JSONWebKey(privateKey.publicParameters, algorithm: .es256, kid: "ec"),
             try JSONWebKey(secret: secret, algorithm: .hs256, kid: "mac"),
         ]
-        self.keys = try KeySet(keys: keys, generation: 7)
+        self.keys = try KeySet(keys: keys)
         verifier = try TokenVerifier(keys: self.keys, policy: policy)
     }
 
@@ -70,6 +75,7 @@ struct TokenForge {
         switch verifier.verify(token.span, now: now) {
         case .accepted: nil
         case .refused(let reason): reason
+        case .undecided: .unknownKey
         }
     }
 
@@ -82,7 +88,7 @@ struct TokenForge {
     func accepted(_ token: [UInt8], now: WallTime = now) -> VerifiedToken? {
         switch verifier.verify(token.span, now: now) {
         case .accepted(let token): token
-        case .refused: nil
+        case .refused, .undecided: nil
         }
     }
 }

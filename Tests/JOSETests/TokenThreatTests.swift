@@ -45,7 +45,7 @@ import Testing
     func embeddedKey() throws {
         let attacker = PrivateKey.generate()
         let jwk = try JSONWebKey(attacker.publicParameters, algorithm: .es256, kid: "ec")
-        let set = String(decoding: try KeySet(keys: [jwk], generation: 1).jwksText, as: UTF8.self)
+        let set = String(decoding: try KeySet(keys: [jwk]).jwksText, as: UTF8.self)
         let embedded = set.dropFirst(#"{"keys":["#.count).dropLast(2)
         let header = """
             {"alg":"ES256","typ":"at+jwt","kid":"ec","jwk":\(embedded),"jku":"http://127.0.0.1:9/",\

@@ -60,9 +60,9 @@ import Testing
         let input = try #require(root["input"])
         let algorithm = SignatureAlgorithm(name: try #require(input["alg"]?.string))
         let key = try JSONWebKey(jwk: publicPart(of: #require(input["key"])), assumedAlgorithm: algorithm)
-        let verifier = try JWSVerifier(keys: KeySet(keys: [key], generation: 1))
+        let verifier = try JWSVerifier(keys: KeySet(keys: [key]))
         let token = Array(try #require(root["output"]?["compact"]?.string).utf8)
-        let payload = try verifier.payload(of: token.span, requiredType: nil, bytesMax: 8192)
+        let payload = try verifier.payload(of: token.span, types: nil, bytesMax: 8192)
         #expect(String(decoding: payload, as: UTF8.self) == input["payload"]?.string)
         for index in stride(from: 0, to: token.count, by: 17) {
             var changed = token
@@ -77,7 +77,7 @@ import Testing
             return
         }
         let key = try JSONWebKey(jwk: #require(root["input"]?["key"]))
-        let verifier = try JWSVerifier(keys: KeySet(keys: [key], generation: 1))
+        let verifier = try JWSVerifier(keys: KeySet(keys: [key]))
         let token = Array(try #require(root["output"]?["compact"]?.string).utf8)
         #expect(!isAccepted(token, verifier))
     }
@@ -119,11 +119,11 @@ import Testing
     /// collide.
     private func keySet(_ keys: [JSONValue]) -> KeySet? {
         let usable = keys.compactMap { try? JSONWebKey(jwk: publicPart(of: $0)) }
-        return usable.isEmpty ? nil : try? KeySet(keys: usable, generation: 1)
+        return usable.isEmpty ? nil : try? KeySet(keys: usable)
     }
 
     private func isAccepted(_ token: [UInt8], _ verifier: JWSVerifier) -> Bool {
-        (try? verifier.payload(of: token.span, requiredType: nil, bytesMax: 8192)) != nil
+        (try? verifier.payload(of: token.span, types: nil, bytesMax: 8192)) != nil
     }
 
     /// The key without the members that only its owner may know; the vectors give pairs.

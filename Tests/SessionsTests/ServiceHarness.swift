@@ -82,7 +82,7 @@ final class ServiceHarness: Sendable {
         policy: SessionPolicy = policy
     ) throws {
         let key = try SigningKey.generate()
-        keySet = try KeySet(keys: [key.publicKey], generation: 1)
+        keySet = try KeySet(keys: [key.publicKey])
         let base = try path.map { try SQLiteSessionStore(path: $0) } ?? kind.make()
         let store = FaultyStore(base, faults)
         let (clock, log) = (clock, AuditLog())

@@ -164,6 +164,9 @@ extension DownstreamConnection {
             }
             exchange.token = token
             exchange.bearerIsOurs = AccessRule.carriesOurs(head, shard.runtime)
+        case .undecided:
+            respond(.refusal(.token(.unknownKey)))
+            return
         case .admitted(let token, let bearerIsOurs):
             exchange.token = token
             exchange.bearerIsOurs = bearerIsOurs

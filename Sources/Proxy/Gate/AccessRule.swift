@@ -12,6 +12,8 @@ enum Admission {
     case admitted(VerifiedToken?, bearerIsOurs: Bool)
     /// With the token where it is a good one that does not suffice here.
     case refused(GateRefusal, VerifiedToken?)
+    /// The key of its token is not known yet; the issuer may be asked for it.
+    case undecided(issuer: Int)
 }
 
 /// Why a request is not let in.
@@ -109,9 +111,11 @@ enum AccessRule {
             verdict = firstAccepted(head, ranges, gatekeeper, &memo, now)
         }
         // "optional" means no credential, never a bad one (CVE-2021-21378).
-        guard case .accepted(let token) = verdict else {
-            if case .refused(let rejection) = verdict { return .refused(.token(rejection), nil) }
-            return .refused(.noCredential, nil)
+        let token: VerifiedToken
+        switch verdict {
+        case .accepted(let verified): token = verified
+        case .refused(let rejection): return .refused(.token(rejection), nil)
+        case .undecided(let issuer): return .undecided(issuer: issuer)
         }
         // A WebSocket handshake is a GET, and no same-origin policy stands in a foreign page's way: it counts
         // as unsafe.
@@ -181,21 +185,11 @@ enum AccessRule {
             return .refused(.missingScope(route.requiredScopes), token)
         }
         for requirement in route.requiredClaims {
-            guard let claim = token.claim(requirement.name), holds(claim, requirement.values) else {
+            guard let claim = token.claim(requirement.name), claim.isOne(of: requirement.values) else {
                 return .refused(.missingClaim, token)
             }
         }
         return .admitted(token, bearerIsOurs: bearerIsOurs)
-    }
-
-    /// A claim fits when it is one of the values, or an array that holds one of them.
-    private static func holds(_ claim: JSONValue, _ values: [String]) -> Bool {
-        switch claim.kind {
-        case .array: claim.elements.contains { holds($0, values) }
-        case .string: claim.string.map(values.contains) ?? false
-        case .number, .true, .false: values.contains(String(decoding: claim.raw, as: UTF8.self))
-        case .object, .null: false
-        }
     }
 
     private static let cookiesMax = 4

@@ -12,38 +12,48 @@ import Sessions
 package final class Gatekeeper {
     private let hasher = SHA256Hasher()
     private let cache: VerifiedTokenCache
-    private var verifier: TokenVerifier
-    /// Believes expired tokens: to learn whose session a client held, never to let it in.
+    private var issuers: TrustedIssuers
+    /// Believes expired tokens of ours: to learn whose session a client held, never to let it in.
     private var identifier: TokenVerifier
-    private var leewaySeconds: Int64
-    /// Tells verdicts of an earlier configuration from today's.
+    private var sessionLifetimeSeconds: Int64
+    /// Tells verdicts that were reached by other keys or another configuration from today's.
     private var generation: UInt32 = 0
     private var revocations = RevocationTable()
     private var sightings: [Sighting] = []
 
-    init(keys: KeySet, policy: ClaimsPolicy, sessionLifetimeSeconds: Int64) throws(JOSEError) {
+    /// - Parameter issuers: the gateway itself first.
+    init(_ issuers: [TrustedIssuer], sessionLifetimeSeconds: Int64) throws(JOSEError) {
         cache = VerifiedTokenCache(bytesMax: Self.cacheBytesMax)
-        verifier = try TokenVerifier(keys: keys, policy: policy)
-        identifier = try TokenVerifier(
-            keys: keys, policy: Self.lenient(policy, sessionLifetimeSeconds: sessionLifetimeSeconds))
-        leewaySeconds = policy.leewaySeconds
+        self.issuers = try TrustedIssuers(issuers)
+        self.sessionLifetimeSeconds = sessionLifetimeSeconds
+        identifier = try Self.identifier(issuers[0], sessionLifetimeSeconds)
     }
 
     /// Changes over to a new configuration: nothing that was verified by the old one is believed any more.
-    func change(keys: KeySet, policy: ClaimsPolicy, sessionLifetimeSeconds: Int64) throws(JOSEError) {
-        let verifier = try TokenVerifier(keys: keys, policy: policy)
-        identifier = try TokenVerifier(
-            keys: keys, policy: Self.lenient(policy, sessionLifetimeSeconds: sessionLifetimeSeconds))
-        self.verifier = verifier
-        leewaySeconds = policy.leewaySeconds
+    func change(_ issuers: [TrustedIssuer], sessionLifetimeSeconds: Int64) throws(JOSEError) {
+        let trusted = try TrustedIssuers(issuers)
+        identifier = try Self.identifier(issuers[0], sessionLifetimeSeconds)
+        self.issuers = trusted
+        self.sessionLifetimeSeconds = sessionLifetimeSeconds
         generation &+= 1
         cache.removeAll()
     }
 
-    private static func lenient(_ policy: ClaimsPolicy, sessionLifetimeSeconds: Int64) -> ClaimsPolicy {
-        ClaimsPolicy(
-            issuer: policy.issuer, audiences: policy.audiences,
-            leewaySeconds: policy.leewaySeconds + sessionLifetimeSeconds, tokenBytesMax: policy.tokenBytesMax)
+    /// Takes an issuer's new keys into use. What the old ones let in is believed as long as its own key is
+    /// among the new.
+    func change(keys: KeySet, ofIssuer index: Int) throws(JOSEError) {
+        try issuers.change(keys: keys, ofIssuer: index)
+        if index == 0 { identifier = try Self.identifier(issuers.own, sessionLifetimeSeconds) }
+        generation &+= 1
+        cache.removeAll { !issuers.hasKey(of: $0) }
+    }
+
+    private static func identifier(
+        _ own: TrustedIssuer, _ sessionLifetimeSeconds: Int64
+    ) throws(JOSEError) -> TokenVerifier {
+        var policy = own.policy
+        policy.leewaySeconds += sessionLifetimeSeconds
+        return try TokenVerifier(keys: own.keys, policy: policy)
     }
 
     /// Whether a token lets its bearer in at `now`.
@@ -59,24 +69,27 @@ package final class Gatekeeper {
             memo = TokenMemo(bytes: [UInt8](copying: token), token: known, generation: generation)
             return judge(known, now)
         }
-        switch verifier.verify(token, now: now) {
-        case .refused(let refusal): return .refused(refusal)
-        case .accepted(let verified):
-            if let refusal = revocations.refusal(of: verified) { return .refused(refusal) }
-            cache.insert(verified, digest: digest, tokenBytes: token.count)
-            memo = TokenMemo(bytes: [UInt8](copying: token), token: verified, generation: generation)
-            if let sid = verified.sessionID {
-                sightings.append(Sighting(sid: sid, generation: verified.generation))
-            }
-            return .accepted(verified)
+        let verdict = issuers.verify(token, now: now)
+        guard case .accepted(let verified) = verdict else { return verdict }
+        if let refusal = revocation(of: verified) { return .refused(refusal) }
+        cache.insert(verified, digest: digest, tokenBytes: token.count)
+        memo = TokenMemo(bytes: [UInt8](copying: token), token: verified, generation: generation)
+        if let sid = verified.sessionID {
+            sightings.append(Sighting(sid: sid, generation: verified.generation))
         }
+        return .accepted(verified)
     }
 
     /// What is checked on every request, however often the token was seen: time and revocation.
     private func judge(_ known: VerifiedToken, _ now: WallTime) -> TokenVerdict {
-        if let refusal = known.refusal(now: now, leewaySeconds: leewaySeconds) { return .refused(refusal) }
-        if let refusal = revocations.refusal(of: known) { return .refused(refusal) }
+        if let refusal = known.refusal(now: now) { return .refused(refusal) }
+        if let refusal = revocation(of: known) { return .refused(refusal) }
         return .accepted(known)
+    }
+
+    /// What a token has been taken back by. Another issuer's subjects are not ours, whatever their names.
+    private func revocation(of token: VerifiedToken) -> TokenRejection? {
+        token.isOurs ? revocations.refusal(of: token) : nil
     }
 
     /// The session that a token of ours belongs to, also when the token has expired.
@@ -86,7 +99,7 @@ package final class Gatekeeper {
     }
 
     /// Whether a token that was let in once has been revoked since.
-    func isRevoked(_ token: VerifiedToken) -> Bool { revocations.refusal(of: token) != nil }
+    func isRevoked(_ token: VerifiedToken) -> Bool { revocation(of: token) != nil }
 
     /// Takes revocations in; in force from the next request on.
     func apply(_ list: [Revocation], until: WallTime) {

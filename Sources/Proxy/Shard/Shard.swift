@@ -64,7 +64,7 @@ package final class Shard {
         loop = try EventLoop(queue: queue)
         mailbox = Mailbox(loop.wakeup)
         gatekeeper = try Gatekeeper(
-            keys: runtime.keys, policy: runtime.claimsPolicy,
+            runtime.trustedIssuers,
             sessionLifetimeSeconds: runtime.configuration.refreshToken.maxLifetimeMilliseconds / 1000)
         accessLog = AccessLog(
             sink: runtime.services.accessLog,
@@ -137,7 +137,7 @@ package final class Shard {
     private func change(to new: GatewayRuntime) {
         do throws(JOSEError) {
             try gatekeeper.change(
-                keys: new.keys, policy: new.claimsPolicy,
+                new.trustedIssuers,
                 sessionLifetimeSeconds: new.configuration.refreshToken.maxLifetimeMilliseconds / 1000)
         } catch {
             new.services.log.error("a shard keeps the old configuration: its keys cannot be used: \(error)")
