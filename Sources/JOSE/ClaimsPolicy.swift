@@ -75,7 +75,7 @@ package struct ClaimsPolicy: Sendable {
             if token.expiresAt > issuedAt.addingSaturated(lifetimeSecondsMax) { return .livesTooLong }
         }
         for requirement in requirements {
-            guard let claim = token.claims.root.value(at: requirement.path),
+            guard let claim = token.claim(at: requirement.path),
                 claim.isOne(of: requirement.values)
             else { return .unfitClaims }
         }

@@ -34,8 +34,10 @@ package final class GatewayRuntime: Sendable {
     let refreshRate: RateLimiter?
     /// Bytes that issuer and audience take in each token.
     let tokenOverhead: Int
-    /// Whose tokens are believed; the gateway itself first.
-    let trustedIssuers: [TrustedIssuer]
+    /// What our own tokens must say.
+    let claimsPolicy: ClaimsPolicy
+    /// Who else's are believed.
+    package let issuers: [IssuerTarget]
     let sessions: RefreshService
     let services: GatewayServices
 
@@ -80,7 +82,17 @@ package final class GatewayRuntime: Sendable {
         var policy = ClaimsPolicy(
             issuer: configuration.accessToken.issuer, audiences: [configuration.accessToken.audience])
         policy.leewaySeconds = configuration.accessToken.leewayMilliseconds / 1000
-        trustedIssuers = [TrustedIssuer(policy: policy, keys: keys)]
+        policy.tokenBytesMax = configuration.limits.accessTokenBytes
+        policy.useExpiryClaim = configuration.accessToken.useExpiry?.claim
+        claimsPolicy = policy
+        var issuers: [IssuerTarget] = []
+        for issuer in configuration.issuers {
+            let known = previous?.issuers.first { $0.configuration.issuer == issuer.issuer }
+            issuers.append(
+                try IssuerTarget(
+                    issuer, tokenBytesMax: configuration.limits.accessTokenBytes, previous: known))
+        }
+        self.issuers = issuers
     }
 }
 
@@ -94,6 +106,25 @@ extension GatewayRuntime {
         let preload = policy.isPreloaded ? "; preload" : ""
         return Array(
             "Strict-Transport-Security: max-age=\(policy.maxAgeSeconds)\(subdomains)\(preload)\r\n".utf8)
+    }
+
+    /// Whose tokens are believed, by the keys of this moment: the gateway itself first. Beside them how often
+    /// each foreign one's keys have changed.
+    func trustedIssuers() -> (issuers: [TrustedIssuer], versions: [UInt64]) {
+        var trusted = [TrustedIssuer(policy: claimsPolicy, keys: keys)]
+        var versions: [UInt64] = []
+        for issuer in issuers {
+            let (keys, version) = issuer.keys
+            trusted.append(TrustedIssuer(policy: issuer.policy, keys: keys, isRemote: issuer.isRemote))
+            versions.append(version)
+        }
+        return (trusted, versions)
+    }
+
+    /// Whether upstreams see a token that has let a request in.
+    func forwards(_ token: VerifiedToken) -> Bool {
+        token.isOurs
+            ? configuration.accessToken.isForwarded : issuers[token.issuer - 1].configuration.isForwarded
     }
 
     /// Whether a peer's word about its clients is believed.

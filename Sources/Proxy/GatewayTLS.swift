@@ -66,6 +66,19 @@ package enum GatewayTLS {
         }
     }
 
+    /// How a server that is asked for keys is spoken to.
+    ///
+    /// - Parameter authorities: whose word is taken for its certificate; nil is the system's.
+    static func client(host: String, authorities: FileReference?) throws(RuntimeError) -> ClientTLS {
+        var trust = UpstreamTrust.system
+        if let authorities { trust = .authorities(try read(authorities)) }
+        do throws(TLSSettingsError) {
+            return try ClientTLS(host: host, trust: trust)
+        } catch {
+            throw RuntimeError(reason: error.sentence)
+        }
+    }
+
     /// The bytes of every file of the listeners: when they differ, there is something new to be shown.
     package static func files(of configuration: GatewayConfiguration) -> [[UInt8]?] {
         guard let tls = configuration.tls else { return [] }

@@ -24,6 +24,8 @@ package final class Server {
     private var shards: [Mailbox<ShardMessage>] = []
     private var listeners: [OpenListener] = []
     private var nextShard = 0
+    /// Why an issuer's files could not be read, by its name.
+    private var issuerProblems: [String: String] = [:]
     private var lastPauseWarning = MonotonicInstant(milliseconds: .min)
 
     package init(_ runtime: GatewayRuntime, tls: ServerTLS?) {
@@ -46,7 +48,7 @@ package final class Server {
         }
         for (index, shard) in shards.enumerated() {
             let others = shards.indices.filter { $0 != index }.map { shards[$0] }
-            shard.post(.meet(others, probes: index == 0))
+            shard.post(.meet(others, first: index == 0 ? nil : shards[0]))
         }
         publishServers(waits: true)
     }
@@ -133,6 +135,27 @@ package final class Server {
         }
         for removed in gone { removed.listener.stop() }
         listeners = opened
+    }
+
+    /// Takes up what has changed in the files with foreign issuers' keys. What cannot be used is said, once,
+    /// and what was in force stays.
+    package func readIssuerFilesAgain() {
+        let log = runtime.services.log
+        for issuer in runtime.issuers {
+            do throws(RuntimeError) {
+                if try issuer.readFilesAgain() {
+                    log.info("issuer \(issuer.configuration.issuer): its keys have been read anew")
+                    for shard in shards { shard.post(.keys(issuer)) }
+                }
+                issuerProblems[issuer.configuration.issuer] = nil
+            } catch {
+                if issuerProblems.updateValue(error.reason, forKey: issuer.configuration.issuer)
+                    != error.reason
+                {
+                    log.error("\(error.reason); the old keys stay")
+                }
+            }
+        }
     }
 
     /// What is in force.

@@ -171,6 +171,7 @@ final class RunCommand {
     private func watchCertificates() {
         every(seconds: Self.certificateCheckSeconds) { [self] in
             guard let configuration else { return }
+            server?.readIssuerFilesAgain()
             let files = GatewayTLS.files(of: configuration)
             if files == certificateFiles { return }
             certificateFiles = files

@@ -26,6 +26,7 @@ enum FenceRules {
         "Sources/Network/Mailbox.swift", "Sources/Observability/LogSink.swift",
         "Sources/Proxy/Gate/RateLimiter.swift", "Sources/Proxy/Shard/ConnectionCensus.swift",
         "Sources/Proxy/Upstream/UpstreamServer.swift", "Sources/Proxy/Upstream/ServerDirectory.swift",
+        "Sources/Proxy/Issuers/IssuerTarget.swift",
         "Sources/Sessions/RefreshService.swift", "Sources/Sessions/RevocationFeed.swift",
     ]
 

@@ -235,3 +235,18 @@ package enum AddressDecoding {
         return (String(host), String(port))
     }
 }
+
+extension URLText {
+    /// The URL in a document that came over the network; nil for what could not stand in a request as it is.
+    package init?(text: String) {
+        guard text.utf8.count <= Self.bytesMax, let parts = try? AddressDecoding.url(text, example: ""),
+            !parts.rest.utf8.contains(UInt8(ascii: "#"))
+        else { return nil }
+        let isTLS = parts.scheme == "https"
+        self.init(
+            isTLS: isTLS, host: parts.host, port: parts.port ?? (isTLS ? 443 : 80),
+            path: parts.rest.hasPrefix("/") ? parts.rest : "/" + parts.rest)
+    }
+
+    private static let bytesMax = 2048
+}

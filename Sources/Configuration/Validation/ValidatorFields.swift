@@ -63,7 +63,7 @@ extension Validator {
     /// Set by the gateway or by HTTP itself: a claim must not decide them.
     private static let unclaimableFields: Set<String> = [
         "host", "connection", "authorization", "cookie", "content-length", "transfer-encoding",
-        "x-auth-subject", "x-auth-session", "x-auth-scope", "x-auth-certificate-subject",
+        "x-auth-subject", "x-auth-session", "x-auth-scope", "x-auth-issuer", "x-auth-certificate-subject",
         "x-auth-certificate-fingerprint",
     ]
 
@@ -80,7 +80,7 @@ extension Validator {
         let word: Void? = value(of: entry, 1) { text throws(ValueProblem) in
             _ = try ValueDecoding.choice(text, of: ["claim"])
         }
-        let claim = claimName(entry, 2)
+        let claim = value(of: entry, 2, decode: ClaimDecoding.path)
         guard let name, word != nil, let claim else { return nil }
         return IdentityField(fieldName: name, claim: claim)
     }

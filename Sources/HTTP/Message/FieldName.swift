@@ -20,7 +20,8 @@ package enum FieldName: UInt8, CaseIterable, Sendable {
     case accessControlAllowHeaders, accessControlExposeHeaders, accessControlMaxAge
     case forwarded, xForwardedFor, xForwardedProto, xForwardedHost, xForwardedPort, xForwardedPrefix
     case xForwardedServer, xRealIP, xRequestID
-    case xAuthSubject, xAuthSession, xAuthScope, xAuthCertificateSubject, xAuthCertificateFingerprint
+    case xAuthSubject, xAuthSession, xAuthScope, xAuthIssuer, xAuthCertificateSubject,
+        xAuthCertificateFingerprint
     case strictTransportSecurity
     case sessionStart, sessionClaims, sessionLabel, sessionEnd
 
@@ -81,6 +82,7 @@ package enum FieldName: UInt8, CaseIterable, Sendable {
         case .xAuthSubject: "x-auth-subject"
         case .xAuthSession: "x-auth-session"
         case .xAuthScope: "x-auth-scope"
+        case .xAuthIssuer: "x-auth-issuer"
         case .xAuthCertificateSubject: "x-auth-certificate-subject"
         case .xAuthCertificateFingerprint: "x-auth-certificate-fingerprint"
         case .strictTransportSecurity: "strict-transport-security"

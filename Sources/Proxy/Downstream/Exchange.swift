@@ -28,7 +28,7 @@ enum ExchangePhase: UInt8 {
     case lingering
 }
 
-/// Why an exchange waits for the refresh service.
+/// What an exchange waits for: the refresh service, but for the last case.
 enum AwaitedReply {
     case none
     case refresh(Delivery)
@@ -41,6 +41,8 @@ enum AwaitedReply {
     /// An answer with Session-End is held back until it is in force.
     case sessionEnd(clearsCookies: Bool)
     case control(ControlCall)
+    /// News of an issuer's keys: then the gate decides.
+    case keys
 }
 
 /// The state of one request/response pair.
@@ -92,8 +94,8 @@ final class Exchange {
     var isPersistent = true
     /// The session whose token a login request carried.
     var heldSession: SessionID?
-    /// The request's bearer token is ours, and goes no further.
-    var bearerIsOurs = false
+    /// What becomes of the request's token.
+    var passage = TokenPassage.asSent
     /// Where the request was sent on to.
     var pool: UpstreamPool?
     /// The server that got the request last.
@@ -153,7 +155,7 @@ final class Exchange {
         hasSent = false
         isPersistent = true
         heldSession = nil
-        bearerIsOurs = false
+        passage = .asSent
         pool = nil
         server = nil
         isWaiting = false

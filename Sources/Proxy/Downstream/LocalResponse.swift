@@ -76,6 +76,9 @@ struct LocalResponse {
     static func refusal(_ refusal: GateRefusal) -> LocalResponse {
         var response = problem(refusal.status, code: refusal.code, detail: refusal.explanation)
         if let challenge = refusal.challenge { response.fields.append(("WWW-Authenticate", challenge)) }
+        if case .keysUnavailable(let seconds) = refusal {
+            response.fields.append(("Retry-After", String(seconds)))
+        }
         return response
     }
 

@@ -112,7 +112,8 @@ extension DownstreamConnection {
         guard let limiter = route.rate else { return true }
         var key = addressKey
         if route.configuration.rate?.key == .subject, let token = exchange.token {
-            let subject = token.subjectBytes
+            // Two issuers may each have a subject of one name.
+            let subject = (token.isOurs ? [] : Array("\(token.issuer) ".utf8)) + token.subjectBytes
             key = RateKey(subject: subject.span)
         }
         guard case .refused(let seconds) = limiter.admit(key, now: shard.loop.now) else { return true }
@@ -163,19 +164,49 @@ extension DownstreamConnection {
                 return
             }
             exchange.token = token
-            exchange.bearerIsOurs = AccessRule.carriesOurs(head, shard.runtime)
-        case .undecided:
-            respond(.refusal(.token(.unknownKey)))
-            return
-        case .admitted(let token, let bearerIsOurs):
+            exchange.passage = AccessRule.passage(ofUnjudged: head, shard.runtime)
+        case .undecided(let issuer):
+            guard let refusal = askForKeys(issuer, route) else { return }
+            if !isObserved(route, refusal.code) {
+                turnAway(refusal, route)
+                return
+            }
+            exchange.passage = AccessRule.passage(ofUnjudged: head, shard.runtime)
+        case .admitted(let token, let passage):
             exchange.token = token
-            exchange.bearerIsOurs = bearerIsOurs
+            exchange.passage = passage
         }
         if route.configuration.rate?.key == .subject, !keepsRate(route) { return }
         switch route.configuration.destination {
         case .upstream(let index): forward(route, to: shard.pool(index))
         case .fixed(let response): respond(.fixed(response))
         }
+    }
+
+    /// The request's token is signed with a key that is not known.
+    ///
+    /// - Returns: why it is refused; nil where that is not decided here.
+    private func askForKeys(_ issuer: Int, _ route: Route) -> GateRefusal? {
+        switch shard.decide(issuer: issuer, for: self) {
+        case .again: askGate(route)
+        case .wait:
+            exchange.awaited = .keys
+            exchange.phase = .awaitingReply
+        case .unknown: return .token(.unknownKey)
+        case .unavailable(let seconds): return .keysUnavailable(retryAfterSeconds: seconds)
+        }
+        return nil
+    }
+
+    /// There is news of the keys that the exchange waits for.
+    func keysHaveCome(serial: UInt32) {
+        guard exchange.serial == serial, exchange.phase == .awaitingReply, case .keys = exchange.awaited,
+            let route = exchange.route
+        else { return }
+        exchange.awaited = .none
+        exchange.phase = .idle
+        askGate(route)
+        pump()
     }
 
     /// The gate has refused the request: a browser may be sent to refresh its token, or to log in.

@@ -36,6 +36,7 @@ extension DownstreamConnection {
         case .sessionStart(let delivery): finishLogin(reply, delivery)
         case .sessionEnd(let clearsCookies): finishSessionEnd(reply, clearsCookies: clearsCookies)
         case .control(let call): ControlEndpoint.answer(self, reply, call)
+        case .keys: return
         }
         pump()
     }
@@ -97,7 +98,8 @@ extension DownstreamConnection {
 
     /// The upstream ends sessions: its answer waits until that is in force.
     func endSessions(_ scope: SessionSignal.SessionEndScope) {
-        guard let token = exchange.token else {
+        // A foreign issuer's subject is nobody of ours, whatever its name.
+        guard let token = exchange.token, token.isOurs else {
             // Nobody's session: an anonymous request on such a route ends nothing.
             shard.runtime.services.log.warning("Session-End in the answer to a request without a session")
             releaseHeld(cookies: [])

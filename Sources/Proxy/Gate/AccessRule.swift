@@ -9,11 +9,21 @@ import Primitives
 /// What the gate says about a request.
 enum Admission {
     /// Forward it, with the identity that was verified, if any.
-    case admitted(VerifiedToken?, bearerIsOurs: Bool)
+    case admitted(VerifiedToken?, TokenPassage)
     /// With the token where it is a good one that does not suffice here.
     case refused(GateRefusal, VerifiedToken?)
     /// The key of its token is not known yet; the issuer may be asked for it.
     case undecided(issuer: Int)
+}
+
+/// What becomes of the token that a request carries, on its way to the upstream.
+enum TokenPassage {
+    /// It goes on as it is, and so does what is no token.
+    case asSent
+    /// It goes no further.
+    case withheld
+    /// It came in our cookie, and goes on as a bearer token.
+    case asBearer
 }
 
 /// Why a request is not let in.
@@ -28,6 +38,8 @@ enum GateRefusal: Equatable {
     case crossOrigin
     case missingScope([String])
     case missingClaim
+    /// The key of the token is not known, and its issuer cannot be asked for it.
+    case keysUnavailable(retryAfterSeconds: Int64)
 
     /// The status that answers it (RFC 6750 §3.1).
     var status: Int {
@@ -35,6 +47,8 @@ enum GateRefusal: Equatable {
         case .noCredential, .token, .misplacedRefreshToken: 401
         case .ambiguousCredential: 400
         case .crossOrigin, .missingScope, .missingClaim: 403
+        // An outage of the identity provider says nothing of the token.
+        case .keysUnavailable: 503
         }
     }
 
@@ -48,6 +62,7 @@ enum GateRefusal: Equatable {
         case .crossOrigin: "cross_origin"
         case .missingScope: "insufficient_scope"
         case .missingClaim: "insufficient_claim"
+        case .keysUnavailable: "keys_unavailable"
         }
     }
 
@@ -61,6 +76,7 @@ enum GateRefusal: Equatable {
         case .crossOrigin: "A request with cookies that changes state must come from the same origin"
         case .missingScope: "The access token lacks a scope that this resource needs"
         case .missingClaim: "The access token lacks a claim that this resource needs"
+        case .keysUnavailable: "The keys of the access token's issuer cannot be had at the moment"
         }
     }
 
@@ -76,7 +92,7 @@ enum GateRefusal: Equatable {
             "Bearer error=\"insufficient_scope\", error_description=\"\(explanation)\", "
                 + "scope=\"\(scopes.joined(separator: " "))\""
         case .missingClaim: "Bearer error=\"insufficient_scope\", error_description=\"\(explanation)\""
-        case .crossOrigin: nil
+        case .crossOrigin, .keysUnavailable: nil
         }
     }
 }
@@ -95,12 +111,12 @@ enum AccessRule {
             if credentials == .misplacedRefreshToken { return .refused(.misplacedRefreshToken, nil) }
             // Which of the two is ours, and to be withheld, is not for an upstream to find out.
             if credentials == .ambiguous { return .refused(.ambiguousCredential, nil) }
-            return .admitted(nil, bearerIsOurs: isOurs(credentials, head, runtime))
+            return .admitted(nil, passage(ofUnjudged: head, runtime))
         }
         let verdict: TokenVerdict
         switch credentials {
         case .none:
-            return access == .required ? .refused(.noCredential, nil) : .admitted(nil, bearerIsOurs: false)
+            return access == .required ? .refused(.noCredential, nil) : .admitted(nil, .asSent)
         case .ambiguous: return .refused(.ambiguousCredential, nil)
         case .misplacedRefreshToken: return .refused(.misplacedRefreshToken, nil)
         case .bearer(let range):
@@ -125,8 +141,10 @@ enum AccessRule {
         {
             return .refused(.crossOrigin, token)
         }
-        if case .bearer = credentials { return judge(token, route.configuration, bearerIsOurs: true) }
-        return judge(token, route.configuration, bearerIsOurs: false)
+        if let refusal = refusal(of: token, route.configuration) { return .refused(refusal, token) }
+        let isForwarded = runtime.forwards(token)
+        if case .cookies = credentials { return .admitted(token, isForwarded ? .asBearer : .asSent) }
+        return .admitted(token, isForwarded ? .asSent : .withheld)
     }
 
     /// Whether a bearer token is one that we have issued, by the look of it: good enough to withhold it.
@@ -154,9 +172,13 @@ enum AccessRule {
         }
     }
 
-    /// Whether a request carries a bearer token that looks like one of ours.
-    static func carriesOurs(_ head: borrowing RequestHead, _ runtime: GatewayRuntime) -> Bool {
-        isOurs(Credentials.find(in: head, cookieNames: runtime.cookieNames), head, runtime)
+    /// What becomes of the token of a request that is let through without its being judged.
+    static func passage(
+        ofUnjudged head: borrowing RequestHead, _ runtime: GatewayRuntime
+    ) -> TokenPassage {
+        if runtime.configuration.accessToken.isForwarded { return .asSent }
+        let credentials = Credentials.find(in: head, cookieNames: runtime.cookieNames)
+        return isOurs(credentials, head, runtime) ? .withheld : .asSent
     }
 
     /// Several cookies of our name: one may be a stale one of another path or domain, so each is tried.
@@ -178,18 +200,17 @@ enum AccessRule {
         }
     }
 
-    private static func judge(
-        _ token: VerifiedToken, _ route: RouteConfiguration, bearerIsOurs: Bool
-    ) -> Admission {
+    /// Why a good token does not suffice for a route; nil when it does.
+    private static func refusal(of token: VerifiedToken, _ route: RouteConfiguration) -> GateRefusal? {
         if !route.requiredScopes.allSatisfy(token.scopes.contains) {
-            return .refused(.missingScope(route.requiredScopes), token)
+            return .missingScope(route.requiredScopes)
         }
         for requirement in route.requiredClaims {
-            guard let claim = token.claim(requirement.name), claim.isOne(of: requirement.values) else {
-                return .refused(.missingClaim, token)
-            }
+            guard let claim = token.claim(at: requirement.claim.parts),
+                claim.isOne(of: requirement.values)
+            else { return .missingClaim }
         }
-        return .admitted(token, bearerIsOurs: bearerIsOurs)
+        return nil
     }
 
     private static let cookiesMax = 4

@@ -21,9 +21,9 @@ enum IdentityFields {
     ///
     /// - Returns: the values of Cookie fields that had ours in them, without ours.
     static func stripCredentials(
-        _ block: inout HeaderBlock, bearerIsOurs: Bool, names: CookieNames
+        _ block: inout HeaderBlock, _ passage: TokenPassage, names: CookieNames
     ) -> [[UInt8]] {
-        if bearerIsOurs { block.remove(FieldNameSet([.authorization])) }
+        if case .withheld = passage { block.remove(FieldNameSet([.authorization])) }
         if block.first(.cookie) == nil { return [] }
         var keptCookies: [[UInt8]] = []
         for index in block.fields.indices where block.fields[index].known == .cookie {
@@ -39,6 +39,11 @@ enum IdentityFields {
     static func write(_ token: VerifiedToken, route: Route, to output: inout ByteBuffer) {
         output.append("X-Auth-Subject: ")
         output.append(token.subjectBytes)
+        // Two issuers may each have a subject of one name (RFC 8725 §3.8); without this field it is ours.
+        if !token.isOurs, let issuer = token.claim("iss")?.string {
+            output.append("\r\nX-Auth-Issuer: ")
+            output.append(text: issuer)
+        }
         if !token.sessionText.isEmpty {
             output.append("\r\nX-Auth-Session: ")
             output.append(token.sessionText)
@@ -49,7 +54,7 @@ enum IdentityFields {
         }
         output.append("\r\n")
         for field in route.identityFields {
-            guard let value = token.claim(field.claim).flatMap(fieldValue) else { continue }
+            guard let value = token.claim(at: field.claim).flatMap(fieldValue) else { continue }
             output.append(field.opening)
             output.append(value)
             output.append("\r\n")
@@ -88,7 +93,8 @@ enum IdentityFields {
     /// The identity that we vouch for, and what proxies say about the client: nobody's word but ours, as long
     /// as no proxy in front of us is trusted. The whole family goes (CVE-2026-35051).
     private static let ours = FieldNameSet([
-        .xAuthSubject, .xAuthSession, .xAuthScope, .xAuthCertificateSubject, .xAuthCertificateFingerprint,
+        .xAuthSubject, .xAuthSession, .xAuthScope, .xAuthIssuer, .xAuthCertificateSubject,
+        .xAuthCertificateFingerprint,
         .forwarded, .xForwardedFor, .xForwardedProto,
         .xForwardedHost,
         .xForwardedPort, .xForwardedPrefix, .xForwardedServer, .xRealIP,

@@ -18,8 +18,9 @@ final class Route: Sendable {
     /// The path without a final slash; empty for `/`.
     fileprivate let prefix: [UInt8]
     fileprivate let host: [UInt8]?
-    /// The configured identity headers: the field line up to the value, and the claim.
-    let identityFields: [(opening: [UInt8], claim: String)]
+    /// The configured identity headers: the field line up to the value, and the names that lead to the
+    /// claim.
+    let identityFields: [(opening: [UInt8], claim: [String])]
     let requestBodyBytesMax: UInt64
     /// How many bytes of the path are not forwarded (`strip_prefix`).
     let strippedBytes: Int
@@ -31,6 +32,8 @@ final class Route: Sendable {
     let removedNames: [[UInt8]]
     /// `set_header Host`: the client's goes no further.
     let setsHost: Bool
+    /// `set_header Authorization`: no token of ours takes its place.
+    let setsAuthorization: Bool
     /// The methods of the route, HEAD beside GET; empty for all of them.
     private let methods: [[UInt8]]
     /// The value of Allow.
@@ -46,14 +49,18 @@ final class Route: Sendable {
         if !configuration.isExact && path.last == UInt8(ascii: "/") { path.removeLast() }
         prefix = path
         self.host = configuration.host.map { Array($0.utf8) }
-        identityFields = configuration.identityFields.map { (Array("\($0.fieldName): ".utf8), $0.claim) }
+        identityFields = configuration.identityFields.map {
+            (Array("\($0.fieldName): ".utf8), $0.claim.parts)
+        }
         requestBodyBytesMax = configuration.requestBodyBytes ?? limits.requestBodyBytes
         strippedBytes = configuration.stripsPrefix ? prefix.count : 0
         forwardedPrefix = configuration.stripsPrefix ? prefix : []
         setLines = configuration.setFields.flatMap { Array("\($0.name): \($0.value)\r\n".utf8) }
         let names = configuration.setFields.map(\.name) + configuration.removedFields
         removedNames = names.map(FieldFolding.folded)
-        setsHost = configuration.setFields.contains { FieldFolding.folded($0.name) == Array("host".utf8) }
+        let set = configuration.setFields.map { FieldFolding.folded($0.name) }
+        setsHost = set.contains(Array("host".utf8))
+        setsAuthorization = set.contains(Array("authorization".utf8))
         var methods = configuration.methods
         if methods.contains("GET"), !methods.contains("HEAD") { methods.append("HEAD") }
         self.methods = methods.map { Array($0.utf8) }

@@ -32,13 +32,20 @@ package final class Shard {
     }
     private var dateSecond = Int64.min
     private var dateText: [UInt8] = []
-    private let mailbox: Mailbox<ShardMessage>
+    let mailbox: Mailbox<ShardMessage>
     private var pools: [UpstreamPool] = []
     /// The connections whose answers are tied to a session, by slot.
     var streams: [UInt64: DownstreamConnection] = [:]
     private var neighbours: [Mailbox<ShardMessage>] = []
     /// The first shard's.
     private var prober: HealthProber?
+    private var keyWatch: KeyWatch?
+    /// The first shard, seen from another one.
+    private(set) var first: Mailbox<ShardMessage>?
+    /// Of which keys the gatekeeper has taken note: the version of each foreign issuer's.
+    var keyVersions: [UInt64] = []
+    /// The exchanges that wait for news of an issuer's keys.
+    var keyWaiters: [(slot: UInt64, serial: UInt32, issuer: IssuerTarget)] = []
     /// How many requests wait for a connection, in all queues.
     var waitingRequests = 0
     private var accessLog: AccessLog
@@ -63,8 +70,10 @@ package final class Shard {
         self.runtime = runtime
         loop = try EventLoop(queue: queue)
         mailbox = Mailbox(loop.wakeup)
+        let trusted = runtime.trustedIssuers()
+        keyVersions = trusted.versions
         gatekeeper = try Gatekeeper(
-            runtime.trustedIssuers,
+            trusted.issuers,
             sessionLifetimeSeconds: runtime.configuration.refreshToken.maxLifetimeMilliseconds / 1000)
         accessLog = AccessLog(
             sink: runtime.services.accessLog,
@@ -102,13 +111,21 @@ package final class Shard {
                 gatekeeper.apply(revocations, until: until)
                 cutRevokedStreams()
                 applied()
-            case .meet(let others, let probes):
+            case .meet(let others, let first):
                 neighbours = others
-                if probes { prober = HealthProber(self) }
+                self.first = first
+                if first == nil {
+                    prober = HealthProber(self)
+                    keyWatch = KeyWatch(self)
+                }
             case .servers(let servers, let target):
                 guard let pool = pool(of: target) else { break }
                 pool.update(servers: servers)
                 prober?.update(target, servers: servers)
+            case .keys(let issuer): learnKeys(of: issuer)
+            case .wantKeys(let issuer): keyWatch?.want(issuer)
+            case .fetchPath(let path, let issuer, let serial):
+                keyWatch?.take(path, for: issuer, serial: serial)
             case .judge(let address, let target, let isUp): pool(of: target)?.judge(address, isUp: isUp)
             case .lookAgain(let target): pool(of: target)?.lookAgain()
             case .change(let runtime, let inForce):
@@ -136,9 +153,11 @@ package final class Shard {
     /// them; an upstream that stays keeps its connections, one that has gone is drained.
     private func change(to new: GatewayRuntime) {
         do throws(JOSEError) {
+            let trusted = new.trustedIssuers()
             try gatekeeper.change(
-                new.trustedIssuers,
+                trusted.issuers,
                 sessionLifetimeSeconds: new.configuration.refreshToken.maxLifetimeMilliseconds / 1000)
+            keyVersions = trusted.versions
         } catch {
             new.services.log.error("a shard keeps the old configuration: its keys cannot be used: \(error)")
             return
@@ -156,6 +175,7 @@ package final class Shard {
         }
         for pool in old { pool.retire() }
         prober?.change(to: new.upstreams)
+        keyWatch?.change(to: new.issuers)
     }
 
     /// All of them are looked at: revocations are rare, and come in batches.

@@ -25,12 +25,19 @@ package enum ShardMessage: Sendable {
     case reply(slot: UInt64, serial: UInt32, SessionReply)
     /// Revocations to put in force.
     case revoke([Revocation], until: WallTime, applied: @Sendable () -> Void)
-    /// The doors to all other shards; one of all checks the health of servers for all.
-    case meet([Mailbox<ShardMessage>], probes: Bool)
+    /// The doors to all other shards. The first of all checks the health of servers and fetches keys for all:
+    /// it is told no `first`.
+    case meet([Mailbox<ShardMessage>], first: Mailbox<ShardMessage>?)
     /// What health checks have found of a server.
     case judge(SocketAddress, UpstreamTarget, isUp: Bool)
     /// The servers of an upstream are these now.
     case servers([UpstreamServer], UpstreamTarget)
+    /// The keys of an issuer are others now, or have been asked for without a change.
+    case keys(IssuerTarget)
+    /// Another shard has seen a token of an issuer whose key is not known; told to the first.
+    case wantKeys(IssuerTarget)
+    /// Where a server with keys can be reached; told to the first.
+    case fetchPath(Result<FetchPath, RuntimeError>, IssuerTarget, serial: UInt64)
     /// Another shard has requests that wait for a connection to an upstream, or has made room.
     case lookAgain(UpstreamTarget)
     /// A new configuration: requests from here on are served by it, those that have begun end as they began.

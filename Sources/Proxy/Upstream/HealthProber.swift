@@ -10,6 +10,20 @@ import Observability
 import Primitives
 import TLS
 
+/// What a check has come to.
+enum ProbeOutcome: Equatable {
+    case passed
+    case failed(String)
+
+    init(_ outcome: FetchOutcome) {
+        switch outcome {
+        case .answered(let answer) where (200..<400).contains(answer.status): self = .passed
+        case .answered(let answer): self = .failed("status \(answer.status)")
+        case .failed(let reason): self = .failed(reason)
+        }
+    }
+}
+
 /// Passes and failures in a row, and what they come to. A value.
 struct ProbeRecord: Equatable {
     private(set) var isUp = true
@@ -88,7 +102,7 @@ final class WatchedServer: EventTarget {
     private(set) var target: UpstreamTarget
     private let check: HealthCheckConfiguration
     private var record = ProbeRecord()
-    private var probe: HealthProbe?
+    private var probe: Fetch?
 
     init(
         _ server: UpstreamServer, of target: UpstreamTarget, check: HealthCheckConfiguration, shard: Shard
@@ -103,9 +117,11 @@ final class WatchedServer: EventTarget {
         do throws(SystemError) {
             let transport = try Transport.connecting(
                 to: server.address, tls: server.tls?.makeSession())
-            let probe = HealthProbe(
-                transport, request: request, timeoutMilliseconds: check.timeoutMilliseconds, loop: shard.loop
-            ) { [unowned self] in probed($0) }
+            let probe = Fetch(
+                transport,
+                request: Fetch.request(check.path, authority: server.authority, agent: "auth-gateway-health"),
+                part: .head, timeoutMilliseconds: check.timeoutMilliseconds, loop: shard.loop
+            ) { [unowned self] in probed(ProbeOutcome($0)) }
             try probe.start()
             self.probe = probe
         } catch {
@@ -145,10 +161,5 @@ final class WatchedServer: EventTarget {
         let interval = check.intervalMilliseconds
         let jitter = Int64.random(in: -(interval / 10)...(interval / 10))
         shard.loop.setDeadline(self, milliseconds: interval + jitter)
-    }
-
-    private var request: [UInt8] {
-        Array("GET \(check.path) HTTP/1.1\r\nHost: ".utf8) + server.authority
-            + Array("\r\nUser-Agent: auth-gateway-health\r\nConnection: close\r\n\r\n".utf8)
     }
 }

@@ -16,7 +16,7 @@ enum RequestWriting {
         if exchange.maxForwards != nil { block.remove(MaxForwards.fields) }
         for name in exchange.route?.removedNames ?? [] { block.removeFolded(name) }
         exchange.keptCookies = IdentityFields.stripCredentials(
-            &block, bearerIsOurs: exchange.bearerIsOurs, names: runtime.cookieNames)
+            &block, exchange.passage, names: runtime.cookieNames)
     }
 
     /// Writes the whole head.
@@ -41,6 +41,14 @@ enum RequestWriting {
         if let route = exchange.route {
             if let token = exchange.token { IdentityFields.write(token, route: route, to: &output) }
             output.append(route.setLines)
+            // What the client says under that name itself goes first, and what the route sets goes foremost.
+            if case .asBearer = exchange.passage, !route.setsAuthorization,
+                head.block.first(.authorization) == nil
+            {
+                output.append("Authorization: Bearer ")
+                output.append(exchange.memo.bytes)
+                output.append("\r\n")
+            }
             if let certificate { IdentityFields.write(certificate, to: &output) }
             if !route.forwardedPrefix.isEmpty {
                 output.append("X-Forwarded-Prefix: ")
