@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import struct
+import subprocess
 import time
 import urllib.request
 
@@ -76,10 +77,17 @@ class WebSocket:
 
 
 class Browser:
-    """A headless Chromium with one page."""
+    """A headless Chromium with one page.
 
-    def __init__(self):
+    It believes the authority in the file `authority` as those that come with it, and checks certificates as
+    ever; what addresses the names of `hosts` have it is told here.
+    """
+
+    def __init__(self, authority=None, hosts=()):
         self.home = directory()
+        if authority:
+            self._trust(authority)
+        rules = ", ".join(f"MAP {name} {address}" for name, address in hosts)
         self.process = launch(
             [
                 "chromium",
@@ -92,8 +100,10 @@ class Browser:
                 "--disable-component-update",
                 "--remote-debugging-port=0",
                 f"--user-data-dir={self.home}",
+                f"--host-resolver-rules={rules}",
                 "about:blank",
             ],
+            env=os.environ | {"HOME": self.home},
             stdout=open(os.path.join(self.home, "out"), "wb"),
             stderr=open(os.path.join(self.home, "errors"), "wb"),
             start_new_session=True,
@@ -109,6 +119,13 @@ class Browser:
         self.number, self.events = 0, []
         for domain in ("Page", "Runtime", "Network"):
             self.call(domain + ".enable")
+
+    def _trust(self, authority):
+        # Where Chromium looks for the authorities of its user.
+        database = os.path.join(self.home, ".pki", "nssdb")
+        os.makedirs(database)
+        for arguments in (["-N", "--empty-password"], ["-A", "-n", "test", "-t", "C,,", "-i", authority]):
+            subprocess.run(["certutil", "-d", "sql:" + database, *arguments], check=True)
 
     def call(self, method, **parameters):
         self.number += 1
@@ -131,6 +148,10 @@ class Browser:
     def open(self, url):
         self.call("Page.navigate", url=url)
         self.wait(f"location.href.startsWith({json.dumps(url)}) && document.readyState == 'complete'")
+
+    def failure(self, url):
+        """Why a page cannot be opened; None when it can."""
+        return self.call("Page.navigate", url=url).get("errorText")
 
     def wait(self, expression, seconds=10):
         """Waits until an expression is true; a page that is just being left counts as not yet."""

@@ -124,6 +124,8 @@ class Gateway:
         limits="",
         control="",
         scheme="http",
+        host="localhost",
+        tls=None,
         start=True,
     ):
         self.home = directory()
@@ -132,14 +134,17 @@ class Gateway:
         self.access_path = os.path.join(self.home, "access.log")
         self.audit_path = os.path.join(self.home, "audit.log")
         self.service_path = os.path.join(self.home, "service.log")
-        self.origin = f"{scheme}://localhost:{self.port}"
-        self.base = f"http://127.0.0.1:{self.port}"
+        # The lines of a `tls` block give the one listener TLS.
+        scheme = "https" if tls else scheme
+        self.origin = f"{scheme}://{host}:{self.port}"
+        self.base = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.control = f"http://127.0.0.1:{self.control_port}"
         self.config = os.path.join(self.home, "gateway.conf")
         self.process = None
         with open(self.config, "w") as file:
             file.write(f"""
-listen 127.0.0.1:{self.port};
+listen 127.0.0.1:{self.port}{" tls" if tls else ""};
+{f"tls {{ {tls} }}" if tls else ""}
 public_url {self.origin};
 state_directory {self.state};
 {main}

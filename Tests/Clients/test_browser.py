@@ -12,11 +12,22 @@ ACCESS_SECONDS = 10
 
 
 class InTheBrowser(unittest.TestCase):
+    is_secure = False
+    access, refresh = "access", "refresh"
+
     @classmethod
     def setUpClass(cls):
         cls.demo = Demo()
-        cls.gateway = Gateway(cls.demo.port, access=f"lifetime {ACCESS_SECONDS}s; leeway 0s;")
-        cls.browser = Browser()
+        cls.gateway = cls.make_gateway(access=f"lifetime {ACCESS_SECONDS}s; leeway 0s;")
+        cls.browser = cls.make_browser()
+
+    @classmethod
+    def make_gateway(cls, **options):
+        return Gateway(cls.demo.port, **options)
+
+    @classmethod
+    def make_browser(cls):
+        return Browser()
 
     @classmethod
     def tearDownClass(cls):
@@ -42,12 +53,15 @@ class InTheBrowser(unittest.TestCase):
     def test_a_day_in_the_application(self):
         self.log_in()
         cookies = self.browser.cookies()
-        self.assertEqual(set(cookies), {"access", "refresh"})
+        self.assertEqual(set(cookies), {self.access, self.refresh})
         for cookie in cookies.values():
             self.assertTrue(cookie["httpOnly"])
+            self.assertEqual(cookie["secure"], self.is_secure)
             self.assertEqual(cookie["sameSite"], "Lax")
+            # Without a dot in front: for this host alone.
+            self.assertEqual(cookie["domain"], "localhost")
             self.assertGreater(cookie["expires"] - time.time(), 6 * 86400)
-        self.assertEqual((cookies["access"]["path"], cookies["refresh"]["path"]), ("/", "/refresh"))
+        self.assertEqual((cookies[self.access]["path"], cookies[self.refresh]["path"]), ("/", "/refresh"))
         self.assertEqual(self.browser.script("document.cookie"), "")
         self.assertIn(
             '"subject": "alice"', self.browser.script("document.getElementById('whoami').textContent")
@@ -62,7 +76,7 @@ class InTheBrowser(unittest.TestCase):
 
         # The token expires under the page, and neither the page nor its user notices anything.
         wait_until(
-            lambda: self.browser.cookies()["refresh"]["value"] != cookies["refresh"]["value"],
+            lambda: self.browser.cookies()[self.refresh]["value"] != cookies[self.refresh]["value"],
             ACCESS_SECONDS + 5,
             "a new refresh token",
         )
@@ -98,7 +112,7 @@ class InTheBrowser(unittest.TestCase):
     def test_page_of_another_origin_changes_nothing(self):
         self.log_in()
         # 127.0.0.1 is another site than localhost, to the browser.
-        self.browser.open(f"http://127.0.0.1:{self.gateway.port}/login.html")
+        self.browser.open(self.gateway.base + "/login.html")
         for path in ("/refresh", "/refresh/logout", "/account/delete"):
             self.browser.script(
                 f"fetch('{self.gateway.origin}{path}', {{ method: 'POST', mode: 'no-cors', "

@@ -1,5 +1,5 @@
 # Chromium with an EventSource and a WebSocket on one page: both are the same ones before and behind the end
-# of the token that opened them, because a request of the page has been sent round by the refresh endpoint.
+# of the token that opened them, because requests of the page have been sent round by the refresh endpoint.
 
 import threading
 import time
@@ -30,10 +30,21 @@ const events = new EventSource('/stream')
 events.onopen = () => seen.opens++
 events.onmessage = () => seen.events++
 events.onerror = () => seen.errors++
-const socket = new WebSocket(`ws://${location.host}/socket`)
+const socket = new WebSocket(`${location.protocol.replace('http', 'ws')}//${location.host}/socket`)
 socket.onmessage = () => seen.messages++
 socket.onclose = () => seen.closed++
 const poll = () => fetch('/poll').then((answer) => seen.polls.push(answer.status))
+const ask = () => new Promise((resolve) => {
+  const request = new XMLHttpRequest()
+  request.onloadend = () => resolve(request.status)
+  request.open('POST', '/ask')
+  request.send('a body')
+})
+const listen = () => new Promise((resolve, reject) => {
+  const more = new EventSource('/events/more')
+  more.onerror = reject
+  more.onmessage = () => { more.close(); resolve('an event') }
+})
 </script>"""
 
 
@@ -59,18 +70,24 @@ def chat(socket):
 
 
 class StreamsOfAPage(unittest.TestCase):
+    refresh = "refresh"
+    make_browser = Browser
+
     @classmethod
     def setUpClass(cls):
         cls.upstream, cls.demo = Upstream(answer), Demo()
         cls.sockets = serve(chat, "127.0.0.1", 0)
         threading.Thread(target=cls.sockets.serve_forever, daemon=True).start()
         port = cls.sockets.socket.getsockname()[1]
-        cls.gateway = Gateway(
-            cls.upstream.port,
+        cls.gateway = cls.make_gateway(
             routes=ROUTES.format(sockets=port, demo=cls.demo.port),
             access=f"lifetime {LIFETIME}s; leeway 0s; stream_grace {GRACE}s;",
         )
-        cls.browser = Browser()
+        cls.browser = cls.make_browser()
+
+    @classmethod
+    def make_gateway(cls, **options):
+        return Gateway(cls.upstream.port, **options)
 
     @classmethod
     def tearDownClass(cls):
@@ -90,13 +107,17 @@ class StreamsOfAPage(unittest.TestCase):
         self.browser.wait("location.pathname == '/app'")
         self.browser.open(self.gateway.origin + "/page")
         self.browser.wait("seen.events > 2 && seen.messages > 2")
-        refresh = self.browser.cookies()["refresh"]["value"]
+        refresh = self.browser.cookies()[self.refresh]["value"]
 
-        # The first request behind the end of the token goes round by /refresh, in time for the streams.
+        # The first requests behind the end of the token go round by /refresh, in time for the streams.
         time.sleep(max(0, began + LIFETIME + 0.7 - time.monotonic()))
-        self.browser.script("poll()")
-        self.assertNotEqual(self.browser.cookies()["refresh"]["value"], refresh)
-        self.assertEqual(self.count("polls"), [200])
+        came = self.browser.script("Promise.all([ask(), listen(), poll()])")
+        self.assertNotEqual(self.browser.cookies()[self.refresh]["value"], refresh)
+        self.assertEqual((came[:2], self.count("polls")), ([200, "an event"], [200]))
+        crossed = [line["http.response.status_code"] for line in self.gateway.lines_for("/ask", 2)]
+        self.assertEqual(sorted(crossed), [200, 307])
+        (asked,) = [request for request in self.upstream.requests if request.target == "/ask"]
+        self.assertEqual((asked.method, asked.body), ("POST", b"a body"))
 
         time.sleep(max(0, began + LIFETIME + GRACE + 1 - time.monotonic()))
         events, messages = self.count("events"), self.count("messages")
