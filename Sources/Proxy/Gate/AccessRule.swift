@@ -181,7 +181,8 @@ enum AccessRule {
             return .refused(.missingScope(route.requiredScopes), token)
         }
         for requirement in route.requiredClaims {
-            guard let claim = token.claim(requirement.name), holds(claim, requirement.values) else {
+            guard let claim = token.claim(at: requirement.claim.parts), holds(claim, requirement.values)
+            else {
                 return .refused(.missingClaim, token)
             }
         }
