@@ -15,6 +15,9 @@ enum CheckCommand {
             Console.error(summary(loaded, path))
             return .configuration
         }
+        for warning in pastExchanges(of: configuration, at: Clock.wall) {
+            Console.error("warning: \(warning)")
+        }
         let remarks = GatewayTLS.remarks(on: configuration, at: Clock.wall)
         for remark in remarks { Console.error("\(remark.isError ? "error" : "warning"): \(remark.text)") }
         let problem = IssuerTarget.problem(of: configuration)
@@ -22,6 +25,14 @@ enum CheckCommand {
         if remarks.contains(where: \.isError) || problem != nil { return .configuration }
         Console.print("\(path): the configuration is valid")
         return .success
+    }
+
+    /// What is exchanged no more, though whoever reads the configuration may think that it is.
+    private static func pastExchanges(of configuration: GatewayConfiguration, at now: WallTime) -> [String] {
+        configuration.refreshToken.exchanges.filter { $0.until * 1_000 <= now.milliseconds }.map {
+            let last = CivilTime(WallTime(seconds: $0.until - 1)).rfc3339.prefix(10)
+            return "\($0.place): nothing is exchanged here since the end of \(last): take this block out"
+        }
     }
 
     static func summary(_ loaded: LoadedConfiguration, _ path: String) -> String {

@@ -51,6 +51,40 @@ struct SecretTests {
         #expect(secret(files("\"\"")) == nil)
     }
 
+    @Test("a secret that tokens are signed with is as long as its hash, or longer")
+    func lengthOfKeys() {
+        func keys(_ algorithm: String, _ length: Int) -> [SharedSecret]? {
+            let secret = String(repeating: "k", count: length)
+            let issuer = "issuer https://a.example { audience a; secret \(algorithm) env:S; }"
+            return load(minimal(issuer), environment: ["S": secret]).configuration?.issuers.first?.keys
+                .secrets
+        }
+        for (algorithm, length) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
+            #expect(keys(algorithm, length - 1) == nil)
+            #expect(keys(algorithm, length)?.map(\.algorithm) == [algorithm])
+            #expect(keys(algorithm, length)?.first?.secret.revealed.utf8.count == length)
+        }
+    }
+
+    @Test("a secret that tokens are signed with may have spaces, and bytes that are no text are refused")
+    func charactersOfKeys() {
+        func loaded(_ secret: [UInt8]) -> LoadedConfiguration {
+            var files = MemoryFiles([
+                "/etc/gw.conf": minimal("issuer https://a.example { audience a; secret HS256 file:key; }")
+            ])
+            files.files["/etc/key"] = secret
+            return ConfigurationLoader.load(path: "/etc/gw.conf", files: files)
+        }
+        let words = Array("four words and two more, as a key".utf8)
+        #expect(loaded(words + [0x0A]).configuration?.issuers.first?.keys.remote == nil)
+        #expect(loaded(words).diagnostics == [] && loaded(words + [0x0A]).diagnostics == [])
+        for wrong: UInt8 in [0x00, 0x0A, 0x7F, 0x80, 0xFF] {
+            #expect(
+                messages(loaded(words + [wrong] + words))
+                    == ["this secret holds a character that is not printable ASCII"])
+        }
+    }
+
     @Test("a control listener without a secret is refused except on loopback")
     func controlNeedsSecret() {
         for address in ["127.0.0.1:9901", "[::1]:9901"] {
@@ -87,7 +121,15 @@ struct SecretTests {
             "secret hunter2;", "secret { hunter2; }", "secret\nhunter2", "workers ${HIDDEN};",
             "sessions postgresql \"host=db password=hunter2\";",
             "upstream b { server http://u:hunter2@h:1; }",
-            "identity_provider { client_secret hunter2; }", "listen ${HIDDEN};", "upstream ${HIDDEN} { }",
+            "identity_provider { client_secret hunter2; }",
+            "issuer https://a.example { audience a; secret HS256 hunter2; }",
+            "issuer https://a.example { audience a; secret hunter2 HS256; }",
+            "issuer https://a.example { audience a; secret hunter2; }",
+            "issuer https://a.example { audience a; secret HS256 env:HIDDEN kid=hunter2; }",
+            "issuer https://a.example { audience a; secret HS256 ${HIDDEN} hunter2; }",
+            "issuer https://a:hunter2@a.example { audience a; }",
+            "refresh_token { exchange token { until 2027-01-31; secret HS512 \"hunter2 hunter2\"; } }",
+            "listen ${HIDDEN};", "upstream ${HIDDEN} { }",
             "route ${HIDDEN} { upstream ${HIDDEN}; access ${HIDDEN}; }", "logs { level ${HIDDEN}; }",
             "include ${HIDDEN};", "public_url ${HIDDEN};", "access_token { issuer ${HIDDEN}; }",
         ])

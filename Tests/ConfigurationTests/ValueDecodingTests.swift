@@ -141,4 +141,37 @@ struct ValueDecodingTests {
         #expect(EditDistance.nearest(to: "cs", in: ["ca"]) == "ca")
         #expect(EditDistance.nearest(to: "a", in: ["ca"]) == nil)
     }
+
+    @Test("a date is a day of the calendar, and ends at the next midnight")
+    func dates() throws {
+        #expect(try ValueDecoding.endOfDay("1970-01-01") == 86_400)
+        #expect(try ValueDecoding.endOfDay("2027-01-31") == 1_801_440_000)
+        #expect(try ValueDecoding.endOfDay("2028-02-29") == 1_835_481_600)
+        #expect(try ValueDecoding.endOfDay("9999-12-31") == 253_402_300_800)
+        let wrong = [
+            "2027-02-29", "2027-02-30", "2027-00-01", "2027-13-01", "2027-01-00", "2027-01-32", "1969-12-31",
+            "2027-1-31", "27-01-31", "2027-01-31T00", "2027/01/31", "2027-01", "-027-01-31", "+027-01-31", "",
+            "2027-01-31-", "２０２７-01-31",
+        ]
+        for text in wrong {
+            #expect(throws: ValueProblem.self) { try ValueDecoding.endOfDay(text) }
+        }
+    }
+
+    @Test("a claim is a path of names, parted by dots; a URL is one name, and so is what stands behind '='")
+    func claimPaths() throws {
+        func parts(_ text: String) throws -> [String] { try ClaimDecoding.path(text).parts }
+        #expect(try parts("role") == ["role"])
+        #expect(try parts("realm_access.roles") == ["realm_access", "roles"])
+        #expect(try parts("a.b.c") == ["a", "b", "c"])
+        #expect(try parts("https://example.com/roles.v1") == ["https://example.com/roles.v1"])
+        #expect(try parts("http://example.com/roles") == ["http://example.com/roles"])
+        #expect(try parts("=a.b") == ["a.b"])
+        #expect(try parts("==a") == ["=a"])
+        #expect(try parts("=.") == ["."])
+        #expect(try parts("urn:example:role") == ["urn:example:role"])
+        for text in ["", "=", ".", "a.", ".a", "a..b", "a b", "a\"b", "rôle"] {
+            #expect(throws: ValueProblem.self) { try ClaimDecoding.path(text) }
+        }
+    }
 }

@@ -11,6 +11,21 @@ import Testing
 
     init() throws { forge = try TokenForge() }
 
+    @Test("a claim is found by the names that lead to it, dots and all")
+    func claimPaths() throws {
+        let claims = TokenForge.claims(["realm": #"{"roles":["a"],"x.y":7}"#, "realm.roles": #""flat""#])
+        let token = try #require(forge.accepted(forge.token(claims: claims)))
+        #expect(token.claim(at: ["realm", "roles"])?.elements.first?.string == "a")
+        #expect(token.claim(at: ["realm", "x.y"])?.integer == 7)
+        #expect(token.claim(at: ["realm.roles"])?.string == "flat")
+        #expect(token.claim(at: ["sub"])?.string == "alice")
+        for names in [
+            ["realm", "x"], ["realm", "x", "y"], ["roles"], ["sub", "roles"], ["realm", "roles", "0"],
+        ] {
+            #expect(token.claim(at: names) == nil)
+        }
+    }
+
     @Test("a good token is accepted and read")
     func good() throws {
         let claims = TokenForge.claims(["scope": #""read write""#, "epoch": "12", "nbf": "1699999990"])

@@ -76,4 +76,20 @@ import Testing
         #expect(MonotonicInstant.never.advanced(byMilliseconds: 1) == .never)
         #expect(instant.advanced(byMilliseconds: 1) < .never)
     }
+
+    @Test("the days to a date lead back to it, and a date that is none has no days")
+    func daysToDate() {
+        for days in stride(from: Int64(-719_500), through: 2_932_896, by: 97) {
+            let date = CivilTime(WallTime(seconds: days * 86_400))
+            let expected = date.year < 0 ? nil : days
+            #expect(CivilTime.days(toYear: date.year, month: date.month, day: date.day) == expected)
+        }
+        #expect(CivilTime.days(toYear: 1970, month: 1, day: 1) == 0)
+        #expect(CivilTime.days(toYear: 2000, month: 2, day: 29) == 11_016)
+        #expect(CivilTime.days(toYear: 2100, month: 2, day: 29) == nil)
+        #expect(CivilTime.days(toYear: 2026, month: 4, day: 31) == nil)
+        for (month, day) in [(0, 1), (13, 1), (1, 0), (1, 32), (-1, -1)] {
+            #expect(CivilTime.days(toYear: 2026, month: month, day: day) == nil)
+        }
+    }
 }

@@ -81,7 +81,7 @@ extension DirectiveTable {
             example: "issuer https://old.example.com;",
             "The 'iss' of these tokens; not looked at where it is not given."),
         Directive(
-            "audience", in: [.exchangeToken], .arguments("NAME…", 1...50), example: "audience old-api;",
+            "audience", in: [.exchangeToken], .arguments("NAME…|any", 1...50), example: "audience old-api;",
             "What these tokens must be for: one of these; not looked at where it is not given."),
         Directive(
             "cookie", in: [.exchangeToken], .arguments("NAME", 1...1), example: "cookie old_token;",

@@ -17,7 +17,7 @@ extension DirectiveTable {
         "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
     ]
     /// As JWS names them (RFC 7518 §3.1, RFC 8037 §3.1).
-    static let algorithms = symmetricAlgorithms + asymmetricAlgorithms
+    package static let algorithms = symmetricAlgorithms + asymmetricAlgorithms
 
     static let accessToken: [Directive] = [
         Directive(

@@ -70,7 +70,7 @@ extension Validator {
         if let entry = block.entry("issuer") {
             token.issuer = plainText(entry, 0, what: "an issuer", example: "https://old.example.com")
         }
-        token.audiences = words(of: block.entry("audience"), ignoringCase: false, decode: Self.audience)
+        if let entry = block.entry("audience") { token.audiences = audiences(entry) }
         token.keys = keys(of: block)
         let hasKeys = ["jwks_file", "public_key", "secret"].contains(where: block.attempted)
         if !hasKeys, !report.isIncomplete {

@@ -16,7 +16,7 @@ extension Validator {
             } else if issuer.issuer == own.issuer {
                 report.error(
                     "this is the issuer of our own tokens, which are accepted without a block", at: location,
-                    help: "ours is another one with: access_token { issuer URL; }")
+                    help: "take it out; our own issuer is said by: access_token { issuer URL; }")
             }
             firsts[issuer.issuer] = firsts[issuer.issuer] ?? entry.location
             issuers.append(issuer)
@@ -71,17 +71,23 @@ extension Validator {
             }
             return []
         }
-        let names = words(of: entry, ignoringCase: false, decode: Self.audience)
-        guard let any = entry.arguments.first(where: { $0.text == "any" }) else { return names }
-        if entry.arguments.count > 1 {
-            reportProblem(
-                ValueProblem(
-                    reason: "does not go with other audiences", help: "audience any; or the names alone"),
-                with: any)
-        } else {
+        if entry.arguments.count == 1, entry.arguments[0].text == Self.anyAudience {
             report.warning(
-                "tokens that this issuer made for other services are good here too", at: any.location,
-                help: "name what they must be for: audience api;")
+                "tokens that this issuer made for other services are good here too",
+                at: entry.arguments[0].location, help: "name what they must be for: audience api;")
+        }
+        return audiences(entry)
+    }
+
+    private static let anyAudience = "any"
+
+    /// Empty for `any`.
+    func audiences(_ entry: Entry) -> [String] {
+        let names = words(of: entry, ignoringCase: false, decode: Self.audience)
+        guard let any = entry.arguments.first(where: { $0.text == Self.anyAudience }) else { return names }
+        if entry.arguments.count > 1 {
+            let help = "audience any; or the names alone"
+            reportProblem(ValueProblem(reason: "does not go with other audiences", help: help), with: any)
         }
         return []
     }

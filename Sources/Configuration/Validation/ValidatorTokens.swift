@@ -27,11 +27,12 @@ extension Validator {
                 "'audience' is left at its default, 'api'", at: opening?.location,
                 help: "name what the tokens are good for: access_token { audience shop-api; }")
         }
-        readDuration("lifetime", of: block, into: &token.lifetimeMilliseconds)
+        let lifetime = duration("lifetime", of: block)
+        if let lifetime { token.lifetimeMilliseconds = lifetime }
         readDuration("leeway", of: block, into: &token.leewayMilliseconds)
         readDuration("stream_grace", of: block, into: &token.streamGraceMilliseconds)
         token.isForwarded = checkChoice(block.entry("forward")) == "on"
-        readStyle(of: block, longest: longest, into: &token)
+        readStyle(of: block, lifetime: lifetime, longest: longest, into: &token)
         return token
     }
 
@@ -170,12 +171,12 @@ extension Validator {
     private static let singleLifetime = 7 * DirectiveTable.day
 
     private func readStyle(
-        of block: CheckedBlock, longest: Int64, into token: inout AccessTokenConfiguration
+        of block: CheckedBlock, lifetime given: Int64?, longest: Int64,
+        into token: inout AccessTokenConfiguration
     ) {
         guard let opening = block.entry("style") else { return }
         checkChoice(opening)
         let inside = self.block(opening, .style)
-        let given = duration("lifetime", of: block)
         if !block.attempted("lifetime") {
             token.lifetimeMilliseconds = min(Self.singleLifetime, longest)
         } else if let given, given > longest, let entry = block.entry("lifetime") {
