@@ -79,6 +79,18 @@ class StartErrors(unittest.TestCase):
             at = {int(line.split(":")[1]) for line in errors}
             self.assertEqual(at, set(range(2, 12)), text)
 
+    def test_check_names_exchanges_that_are_over(self):
+        def exchange(day):
+            return f"exchange token {{ until {day}; jwks_file a.jwks; }}\n"
+
+        path = self.config("refresh_token {\n" + exchange("2020-02-29") + exchange("9999-12-31") + "}")
+        done = subprocess.run([GATEWAY, "check", "-c", path], capture_output=True, text=True, timeout=10)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        warnings = [line for line in done.stderr.splitlines() if "exchanged" in line]
+        self.assertEqual(len(warnings), 1, done.stderr)
+        self.assertIn(f"{path}:6: ", warnings[0])
+        self.assertIn("2020-02-29", warnings[0])
+
     def test_usage(self):
         for arguments in (["fly"], ["run", "-x"], ["run", "-c"]):
             done = subprocess.run([GATEWAY, *arguments], capture_output=True, text=True, timeout=10)

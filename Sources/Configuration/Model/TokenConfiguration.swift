@@ -34,7 +34,7 @@ package struct SigningKeyFile: Sendable, Equatable {
     package var algorithm: String
     /// A private key as PEM; for HS256, HS384 and HS512 the secret.
     package var file: FileReference
-    /// nil: made from the key.
+    /// nil: the gateway gives it one.
     package var kid: String?
 
     package init(algorithm: String, file: FileReference, kid: String? = nil) {
