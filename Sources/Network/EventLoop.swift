@@ -16,7 +16,6 @@ package import Primitives
 /// called for every event and a vtable is the cheapest dispatch there is.
 open class EventTarget {
     fileprivate var handle = SlotMap<EventTarget>.Handle(raw: 0)
-    fileprivate var rawDescriptor: Int32 = -1
     /// What the current batch says of it, until its turn comes.
     fileprivate var news: Readiness = []
     /// The wheel's slot that will look at this target; `.max` when none will.
@@ -134,8 +133,24 @@ package final class EventLoop {
             throw error
         }
         target.handle = handle
-        target.rawDescriptor = transport.descriptor.raw
         target.isRegistered = true
+    }
+
+    /// Watches a listener on a target's behalf, until `remove(acceptor:)`.
+    func add(acceptor target: Acceptor) throws(SystemError) {
+        add(timer: target)
+        do throws(SystemError) {
+            try poller.add(listener: target.listener.descriptor.raw, data: target.handle.raw)
+        } catch {
+            remove(target)
+            throw error
+        }
+    }
+
+    func remove(acceptor target: Acceptor) {
+        // The listener lives on for others: the kernel does not forget it by itself.
+        if target.isRegistered { poller.remove(target.listener.descriptor.raw) }
+        remove(target)
     }
 
     /// Takes in a target that has no connection, and waits for its deadlines alone.
@@ -148,9 +163,8 @@ package final class EventLoop {
     /// Forgets a target, before its transport closes. Later events and replies for it find nothing.
     package func remove(_ target: EventTarget) {
         if !target.isRegistered { return }
-        if target.rawDescriptor >= 0 { poller.remove(target.rawDescriptor) }
+        // epoll(7): a descriptor leaves the set when it is closed, which comes next.
         targets.remove(target.handle)
-        target.rawDescriptor = -1
         target.isRegistered = false
         target.deadline = .never
         target.scheduledTick = .max

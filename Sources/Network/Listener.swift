@@ -1,27 +1,21 @@
-// A listening socket. Owned by: the main queue, on which a DispatchSource tells that connections wait.
+// A listening socket, from which every shard takes connections (`Acceptor`): whoever is awake takes the next,
+// without a thread in between that would have to be woken first.
 //
-// When descriptors run out, accepting pauses for a moment and the listener lives on: clients wait in the
-// kernel's queue instead of being turned away.
+// Has no state but the socket, so the shards share it. It is closed with the last of them that lets it go.
 
-package import Dispatch
 import Glibc
 import Primitives
 
-/// Takes in connections and deals them out.
-package final class Listener {
-    private let descriptor: FileDescriptor
-    private let source: any DispatchSourceRead
-    private let timer: any DispatchSourceTimer
-    private var isStarted = false
-    private var isPaused = false
+/// Connections wait here.
+package final class Listener: Sendable {
+    let descriptor: FileDescriptor
     /// The address that is really bound: the port when 0 was asked for.
     package let address: SocketAddress
-
     /// The file of a unix socket, to be removed in the end.
     private let file: SocketFile?
 
-    /// Binds and listens; nothing is accepted before `start`.
-    package init(on address: SocketAddress, queue: DispatchQueue) throws(SystemError) {
+    /// Binds and listens.
+    package init(on address: SocketAddress) throws(SystemError) {
         let socket = try Syscalls.socket(family: address.addressFamily)
         if address.family == .unix {
             file = try SocketFile(binding: socket.raw, to: address)
@@ -39,77 +33,19 @@ package final class Listener {
             file?.remove()
             throw error
         }
-        timer = DispatchSource.makeTimerSource(queue: queue)
-        source = DispatchSource.makeReadSource(fileDescriptor: socket.raw, queue: queue)
         descriptor = socket
     }
 
-    deinit {
-        // Dispatch crashes when a source is let go that never ran. Cancelled first, it runs without looking.
-        if isStarted { return }
-        file?.remove()
-        for unused: any DispatchSourceProtocol in [source, timer] {
-            unused.cancel()
-            unused.resume()
-        }
-    }
+    deinit { file?.remove() }
 
-    /// Starts accepting.
-    ///
-    /// - Parameters:
-    ///   - deal: receives each connection and owns its descriptor.
-    ///   - pausing: told when accepting pauses because the process is out of descriptors or memory.
-    package func start(deal: @escaping (Accepted) -> Void, pausing: @escaping (SystemError) -> Void) {
-        source.setEventHandler { [unowned self] in
-            do throws(SystemError) {
-                for _ in 0..<Self.batch {
-                    guard let accepted = try Syscalls.accept(descriptor.raw) else { return }
-                    deal(accepted)
-                }
-            } catch {
-                pausing(error)
-                pause()
-            }
-        }
-        // The descriptor must outlive the source that watches it, and that ends only after its cancellation.
-        source.setCancelHandler { withExtendedLifetime(self) {} }
-        timer.setEventHandler { [unowned self] in goOn() }
-        // Armed once at the start: Dispatch takes a descriptor for its first timer, and when accepting pauses
-        // there is none to be had.
-        timer.schedule(deadline: .now() + .milliseconds(Self.pauseMilliseconds))
-        isStarted = true
-        timer.resume()
-        source.resume()
-    }
-
-    /// Stops accepting for good; the port is free once the listener is gone.
-    package func stop() {
-        goOn()
-        file?.remove()
-        timer.cancel()
-        source.cancel()
-    }
-
-    private func pause() {
-        isPaused = true
-        source.suspend()
-        timer.schedule(deadline: .now() + .milliseconds(Self.pauseMilliseconds))
-    }
-
-    private func goOn() {
-        if !isPaused { return }
-        isPaused = false
-        source.resume()
-    }
+    /// Removes what it stands at in the file system: nobody new finds it any more.
+    package func removeFile() { file?.remove() }
 
     private static let backlog: Int32 = 4096
-    /// Connections per event: others share the queue.
-    private static let batch = 64
-    private static let pauseMilliseconds = 100
 }
 
 /// The file that a unix listener stands at.
-private struct SocketFile {
+private struct SocketFile: Sendable {
     private let path: String
     private let entry: FileEntry?
 

@@ -51,6 +51,12 @@ final class Poller {
         try add(connection, events, data)
     }
 
+    /// Watches a listener that other sets watch as well: of those that wait, one is told of a connection.
+    /// Told again as long as any is left.
+    func add(listener: Int32, data: UInt64) throws(SystemError) {
+        try add(listener, Readiness.readable.rawValue | EPOLLEXCLUSIVE.rawValue, data)
+    }
+
     /// Watches a wake-up, until it is acknowledged.
     func add(wakeup: Int32, data: UInt64) throws(SystemError) {
         try add(wakeup, Readiness.readable.rawValue, data)
@@ -61,7 +67,7 @@ final class Poller {
         if result < 0 { throw SystemError(code: -result, call: "epoll_ctl") }
     }
 
-    /// Stops watching a descriptor, before it is closed.
+    /// Stops watching a descriptor that stays open.
     func remove(_ target: Int32) {
         _ = gateway_epoll_control(descriptor.raw, EPOLL_CTL_DEL, target, 0, 0)
     }

@@ -1,5 +1,5 @@
-// The running gateway: builds the shards, opens the listeners, deals connections out, and ends in order.
-// Listeners and their sources live on the main queue; everything else is reached by messages.
+// The running gateway: builds the shards, opens the listeners, and ends in order. Which listeners there are
+// is decided on the main queue; the shards take connections from them, and are reached by messages.
 
 import Configuration
 import Dispatch
@@ -23,10 +23,8 @@ package final class Server {
     private var serverTLS: ServerTLS?
     private var shards: [Mailbox<ShardMessage>] = []
     private var listeners: [OpenListener] = []
-    private var nextShard = 0
     /// Why an issuer's files could not be read, by its name.
     private var issuerProblems: [String: String] = [:]
-    private var lastPauseWarning = MonotonicInstant(milliseconds: .min)
 
     package init(_ runtime: GatewayRuntime, tls: ServerTLS?) {
         self.runtime = runtime
@@ -34,7 +32,10 @@ package final class Server {
     }
 
     /// Has new connections be shown other certificates, or other keys of tickets.
-    package func change(tls: ServerTLS?) { serverTLS = tls }
+    package func change(tls: ServerTLS?) {
+        serverTLS = tls
+        for opened in listeners { start(opened) }
+    }
 
     /// Starts `workers` shards and subscribes them to revocations.
     package func startShards(_ workers: Int, feed: RevocationFeed) throws {
@@ -46,9 +47,9 @@ package final class Server {
                 mailbox.post(.revoke(revocations, until: until, applied: applied))
             }
         }
+        let loads = ShardLoads(count: workers)
         for (index, shard) in shards.enumerated() {
-            let others = shards.indices.filter { $0 != index }.map { shards[$0] }
-            shard.post(.meet(others, first: index == 0 ? nil : shards[0]))
+            shard.post(.meet(ShardDoors(all: shards, index: index, loads: loads)))
         }
         publishServers(waits: true)
     }
@@ -94,16 +95,15 @@ package final class Server {
         return opened
     }
 
+    /// Has every shard take connections from a listener, or from now on as of another role.
     private func start(_ opened: OpenListener) {
-        opened.listener.start(
-            deal: { [unowned self, unowned listener = opened.listener] accepted in
-                // A reload may have changed what the address is for.
-                guard let role = listeners.first(where: { $0.listener === listener })?.role else {
-                    _ = FileDescriptor(accepted.descriptor)
-                    return
-                }
-                deal(accepted, role)
-            }, pausing: { [unowned self] in warnOfPause($0) })
+        let tls = opened.role.hasTLS ? serverTLS : nil
+        for shard in shards { shard.post(.listen(opened.listener, opened.role, tls)) }
+    }
+
+    private func stop(_ opened: OpenListener) {
+        opened.listener.removeFile()
+        for shard in shards { shard.post(.stopListening(opened.listener)) }
     }
 
     /// Changes over to a new configuration, whole or not at all: what has begun ends as it began.
@@ -130,10 +130,8 @@ package final class Server {
         for target in old.upstreams { target.directory.stop() }
         publishServers(waits: false)
         let gone = listeners.filter { known in !opened.contains { $0.listener === known.listener } }
-        for added in opened where !listeners.contains(where: { $0.listener === added.listener }) {
-            start(added)
-        }
-        for removed in gone { removed.listener.stop() }
+        for kept in opened { start(kept) }
+        for removed in gone { stop(removed) }
         listeners = opened
     }
 
@@ -164,7 +162,7 @@ package final class Server {
     /// Stops accepting, lets what has begun come to its end, and calls `done`; at the latest after
     /// `milliseconds`.
     package func drain(milliseconds: Int, done: @escaping @Sendable () -> Void) {
-        for opened in listeners { opened.listener.stop() }
+        for opened in listeners { stop(opened) }
         listeners = []
         let group = DispatchGroup()
         for shard in shards {
@@ -192,28 +190,9 @@ package final class Server {
             socketAddress = file
         }
         do throws(SystemError) {
-            return try Listener(on: socketAddress, queue: .main)
+            return try Listener(on: socketAddress)
         } catch {
             throw RuntimeError(reason: "cannot listen on \(socketAddress): \(error.reason)")
         }
-    }
-
-    /// Connections go round: each shard gets as many.
-    private func deal(_ accepted: Accepted, _ role: ListenerRole) {
-        // Who a proxied client is, its first bytes say: until then it counts for no address.
-        let peer = role.expectsProxyHeader ? nil : accepted.peer
-        if !role.isControl && !runtime.services.census.admit(peer) {
-            _ = FileDescriptor(accepted.descriptor)
-            return
-        }
-        shards[nextShard].post(.adopt(accepted, role, role.hasTLS ? serverTLS : nil))
-        nextShard = (nextShard + 1) % shards.count
-    }
-
-    private func warnOfPause(_ error: SystemError) {
-        let now = Clock.monotonic
-        if now < lastPauseWarning.advanced(byMilliseconds: 10_000) { return }
-        lastPauseWarning = now
-        runtime.services.log.error("accepting pauses: \(error)")
     }
 }

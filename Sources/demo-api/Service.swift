@@ -1,7 +1,4 @@
-// The one loop of the demo: its queue, what all its connections share, and the door by which they come in.
-//
-// The listener lives on the main queue and hands each connection to the loop by its mailbox, so that the
-// loop's deadlines are always set from within a turn, when its clock is fresh.
+// The one loop of the demo: its queue, what all its connections share, and the listener they come in by.
 
 import Dispatch
 import HTTP
@@ -14,36 +11,30 @@ final class Service {
     let api = DemoAPI()
     let messageLimits = MessageLimits()
     var buffers = ByteBufferPool(blockBytes: 16 * 1024, blocksMax: 64)
-    private let mailbox: Mailbox<Accepted>
+    private var acceptor: Acceptor?
     private var dateSecond: Int64 = -1
     private var dateText = ""
 
-    /// Makes the service on its queue and starts it.
-    ///
-    /// - Returns: the door that connections come in by.
-    static func start(on queue: DispatchQueue) throws(SystemError) -> Mailbox<Accepted> {
+    /// Makes the service on its queue, and starts it.
+    static func start(on listener: Listener, queue: DispatchQueue) throws(SystemError) {
         let result = queue.sync {
-            Result<Mailbox<Accepted>, SystemError> { () throws(SystemError) in
-                let service = try Service(queue: queue)
-                service.run()
-                return service.mailbox
+            Result<Void, SystemError> { () throws(SystemError) in
+                try Service(queue: queue).run(on: listener)
             }
         }
-        return try result.get()
+        try result.get()
     }
 
-    private init(queue: DispatchQueue) throws(SystemError) {
-        loop = try EventLoop(queue: queue)
-        mailbox = Mailbox(loop.wakeup)
-    }
+    private init(queue: DispatchQueue) throws(SystemError) { loop = try EventLoop(queue: queue) }
 
     /// The loop's handlers keep the service alive until the process ends.
-    private func run() {
-        loop.start(onMessages: { self.takeConnections() }, onBatchEnd: {}, onTurnEnd: {})
-    }
-
-    private func takeConnections() {
-        for accepted in mailbox.takeAll() { Connection(accepted, service: self).open() }
+    private func run(on listener: Listener) throws(SystemError) {
+        let acceptor = Acceptor(
+            listener, loop: loop, deal: { [unowned self] in Connection($0, service: self).open() },
+            pausing: { Console.error("demo-api: accepting pauses: \($0)") })
+        try acceptor.start()
+        self.acceptor = acceptor
+        loop.start(onMessages: {}, onBatchEnd: { withExtendedLifetime(self) {} })
     }
 
     /// The `Date` of an answer (RFC 9110 §6.6.1), rendered once a second.
@@ -55,26 +46,5 @@ final class Service {
             dateText = CivilTime(now).imfFixdate
         }
         return dateText
-    }
-}
-
-/// Takes connections in and passes them to the loop. Owned by: the main queue.
-final class Entrance {
-    private let listener: Listener
-    private let connections: Mailbox<Accepted>
-
-    /// The address that is really bound: the port when 0 was asked for.
-    var address: SocketAddress { listener.address }
-
-    init(on address: SocketAddress) throws(SystemError) {
-        listener = try Listener(on: address, queue: .main)
-        connections = try Service.start(on: DispatchQueue(label: "demo-api", qos: .userInitiated))
-    }
-
-    /// Starts taking connections in.
-    func open() {
-        listener.start(
-            deal: { [connections] in connections.post($0) },
-            pausing: { Console.error("demo-api: accepting pauses: \($0)") })
     }
 }

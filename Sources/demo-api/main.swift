@@ -68,7 +68,9 @@ enum Console {
 
 let usageExitCode: Int32 = 2
 let failureExitCode: Int32 = 1
-let entrance: Entrance
+let listener: Listener
+// A client that has gone is the end of one connection, never that of the process.
+signal(SIGPIPE, SIG_IGN)
 do throws(Options.Problem) {
     guard let options = try Options.parse(Array(CommandLine.arguments.dropFirst())) else {
         Console.print(Options.usage)
@@ -76,7 +78,8 @@ do throws(Options.Problem) {
     }
     let address = try options.socketAddress()
     do throws(SystemError) {
-        entrance = try Entrance(on: address)
+        listener = try Listener(on: address)
+        try Service.start(on: listener, queue: DispatchQueue(label: "demo-api", qos: .userInitiated))
     } catch {
         Console.fail("cannot listen on \(address): \(error.reason)", code: failureExitCode)
     }
@@ -84,9 +87,6 @@ do throws(Options.Problem) {
     Console.fail("\(error.reason)\n\n\(Options.usage)", code: usageExitCode)
 }
 
-// A client that has gone is the end of one connection, never that of the process.
-signal(SIGPIPE, SIG_IGN)
-entrance.open()
 // The listener takes connections in from here on: whoever waits for this line may connect.
-Console.print("demo-api listens on http://\(entrance.address)")
+Console.print("demo-api listens on http://\(listener.address)")
 dispatchMain()

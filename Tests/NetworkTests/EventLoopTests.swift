@@ -152,9 +152,8 @@ import Testing
     @Test("a port that is taken is refused, and a listener that never started goes quietly")
     func taken() throws {
         let address = try #require(SocketAddress(host: "127.0.0.1", port: 0))
-        let queue = DispatchQueue(label: "listener")
-        let first = try Listener(on: address, queue: queue)
-        #expect { try Listener(on: first.address, queue: queue) } throws: { error in
+        let first = try Listener(on: address)
+        #expect { try Listener(on: first.address) } throws: { error in
             (error as? SystemError)?.call == "bind"
         }
     }

@@ -15,6 +15,7 @@ final class Shard {
     let loop: EventLoop
     let mailbox: Mailbox<String>
     let listener: Listener
+    private var acceptor: Acceptor?
     let arrived = DispatchSemaphore(value: 0)
     private(set) var messages: [String] = []
     private var peers: [Peer] = []
@@ -36,7 +37,7 @@ final class Shard {
         let queue = queue
         loop = try queue.sync { try EventLoop(queue: queue) }
         mailbox = Mailbox(loop.wakeup)
-        listener = try Listener(on: address, queue: queue)
+        listener = try Listener(on: address)
         queue.sync {
             loop.start(
                 onMessages: { [unowned self] in
@@ -46,7 +47,8 @@ final class Shard {
                     }
                 },
                 onBatchEnd: {}, onTurnEnd: {})
-            listener.start(
+            acceptor = Acceptor(
+                listener, loop: loop,
                 deal: { [unowned self] accepted in
                     let transport = Transport(
                         FileDescriptor(accepted.descriptor), tls: self.tls?.makeSession())
@@ -54,6 +56,7 @@ final class Shard {
                     try? adopt(peer)
                     self.accepted.append(peer)
                 }, pausing: { Issue.record($0) })
+            do throws(SystemError) { try acceptor?.start() } catch { Issue.record(error) }
         }
     }
 
@@ -61,7 +64,8 @@ final class Shard {
     func stop() {
         queue.sync {
             for peer in peers { loop.remove(peer) }
-            listener.stop()
+            acceptor?.stop()
+            acceptor = nil
             loop.stop()
         }
         queue.sync {}
@@ -88,7 +92,7 @@ final class Shard {
     /// A port that was free a moment ago.
     static func freePort() throws -> SocketAddress {
         let address = try #require(SocketAddress(host: "127.0.0.1", port: 0))
-        let listener = try Listener(on: address, queue: DispatchQueue(label: "listener"))
+        let listener = try Listener(on: address)
         return listener.address
     }
 

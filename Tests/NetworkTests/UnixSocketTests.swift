@@ -46,13 +46,12 @@ import Testing
         try withFolder { folder in
             let path = folder + "/listener.sock"
             let address = try #require(SocketAddress(unixPath: path))
-            let queue = DispatchQueue(label: "listener")
             do {
-                _ = try Listener(on: address, queue: queue)
+                _ = try Listener(on: address)
             }
             #expect(!FileManager.default.fileExists(atPath: path))
             do {
-                let listener = try Listener(on: address, queue: queue)
+                let listener = try Listener(on: address)
                 try FileManager.default.removeItem(atPath: path)
                 #expect(FileManager.default.createFile(atPath: path, contents: nil))
                 withExtendedLifetime(listener) {}
@@ -66,23 +65,22 @@ import Testing
         try withFolder { folder in
             let (path, kept) = (folder + "/listener.sock", folder + "/kept.sock")
             let address = try #require(SocketAddress(unixPath: path))
-            let queue = DispatchQueue(label: "listener")
             do {
-                let crashed = try Listener(on: address, queue: queue)
+                let crashed = try Listener(on: address)
                 // What is left of a listener that could not remove its file: it stands under another name.
                 try FileManager.default.linkItem(atPath: path, toPath: kept)
                 withExtendedLifetime(crashed) {}
             }
             try FileManager.default.moveItem(atPath: kept, toPath: path)
-            let live = try Listener(on: address, queue: queue)
-            #expect { try Listener(on: address, queue: queue) } throws: { error in
+            let live = try Listener(on: address)
+            #expect { try Listener(on: address) } throws: { error in
                 (error as? SystemError)?.reason == "Address already in use"
             }
             withExtendedLifetime(live) {}
             let other = folder + "/file"
             #expect(FileManager.default.createFile(atPath: other, contents: Data("kept".utf8)))
             let otherAddress = try #require(SocketAddress(unixPath: other))
-            #expect { try Listener(on: otherAddress, queue: queue) } throws: { error in
+            #expect { try Listener(on: otherAddress) } throws: { error in
                 (error as? SystemError)?.reason == "Socket operation on non-socket"
             }
             #expect(FileManager.default.contents(atPath: other) == Data("kept".utf8))

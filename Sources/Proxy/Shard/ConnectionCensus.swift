@@ -1,10 +1,40 @@
-// How many connections there are, in all and from each address: the acceptor asks before it deals one out,
-// shards tell when one has closed.
+// How many connections there are: in all and from each address, which is limited (that has a lock), and on
+// each shard, so that none has many more than another.
 
 import Network
 import Synchronization
 
-/// Counts client connections. Has a lock: the acceptor and every shard use it, once per connection.
+/// How many connections each shard has. Has no lock: the counts are atomic, and every shard looks at all.
+final class ShardLoads: Sendable {
+    private final class Entry: Sendable {
+        let count = Atomic(0)
+    }
+
+    private let entries: [Entry]
+
+    init(count: Int) { entries = (0..<count).map { _ in Entry() } }
+
+    /// Who is to have a connection that a shard has taken in: the shard itself, unless it has more than its
+    /// share already.
+    func shard(forConnectionOf index: Int) -> Int {
+        let mine = entries[index].count.load(ordering: .relaxed)
+        var (least, chosen) = (mine - Self.slack, index)
+        for (other, entry) in entries.enumerated() {
+            let count = entry.count.load(ordering: .relaxed)
+            if count < least { (least, chosen) = (count, other) }
+        }
+        entries[chosen].count.wrappingAdd(1, ordering: .relaxed)
+        return chosen
+    }
+
+    /// A connection of a shard has closed.
+    func remove(from index: Int) { entries[index].count.wrappingSubtract(1, ordering: .relaxed) }
+
+    /// So many more connections than another shard one may have: moving one costs the waking of a thread.
+    private static let slack = 3
+}
+
+/// Counts client connections. Has a lock: every shard uses it, once per connection.
 package final class ConnectionCensus: Sendable {
     private struct Counts: Sendable {
         var total = 0

@@ -11,6 +11,7 @@ package import Network
 import Observability
 import Primitives
 import Sessions
+import TLS
 
 /// One of the workers.
 package final class Shard {
@@ -40,8 +41,10 @@ package final class Shard {
     /// The first shard's.
     private var prober: HealthProber?
     private var keyWatch: KeyWatch?
-    /// The first shard, seen from another one.
-    private(set) var first: Mailbox<ShardMessage>?
+    /// nil until the shards have met.
+    private(set) var doors: ShardDoors?
+    var posts: [ListeningPost] = []
+    var pauseWarnedAt = MonotonicInstant(milliseconds: .min)
     /// Of which keys the gatekeeper has taken note: the version of each foreign issuer's.
     var keyVersions: [UInt64] = []
     /// The exchanges that wait for news of an issuer's keys.
@@ -100,9 +103,9 @@ package final class Shard {
     private func takeMessages() {
         for message in mailbox.takeAll() {
             switch message {
-            case .adopt(let accepted, let role, let tls):
-                connectionCount += 1
-                DownstreamConnection(accepted, role: role, tls: tls, shard: self).open()
+            case .listen(let listener, let role, let tls): listen(on: listener, role, tls)
+            case .stopListening(let listener): stopListening(on: listener)
+            case .adopt(let accepted, let role, let tls): adopt(accepted, role, tls)
             case .reply(let slot, let serial, let reply):
                 if let connection = loop.target(slot: slot) as? DownstreamConnection {
                     connection.take(reply, serial: serial)
@@ -111,10 +114,10 @@ package final class Shard {
                 gatekeeper.apply(revocations, until: until)
                 cutRevokedStreams()
                 applied()
-            case .meet(let others, let first):
-                neighbours = others
-                self.first = first
-                if first == nil {
+            case .meet(let doors):
+                self.doors = doors
+                neighbours = doors.others
+                if doors.first == nil {
                     prober = HealthProber(self)
                     keyWatch = KeyWatch(self)
                 }
@@ -223,8 +226,15 @@ package final class Shard {
         }
     }
 
+    /// Serves a connection.
+    func adopt(_ accepted: Accepted, _ role: ListenerRole, _ tls: ServerTLS?) {
+        connectionCount += 1
+        DownstreamConnection(accepted, role: role, tls: tls, shard: self).open()
+    }
+
     func connectionClosed(_ connection: DownstreamConnection) {
         connectionCount -= 1
+        if let doors { doors.loads.remove(from: doors.index) }
         if !connection.role.isControl { runtime.services.census.remove(connection.countedPeer) }
         tellWhenDrained()
     }

@@ -29,7 +29,7 @@ extension Shard {
         case .unavailable(let seconds): return .unavailable(retryAfterSeconds: seconds)
         case .askable:
             if keyWaiters.isEmpty || !keyWaiters.contains(where: { $0.issuer === issuer }) {
-                (first ?? mailbox).post(.wantKeys(issuer))
+                (doors?.first ?? mailbox).post(.wantKeys(issuer))
             }
             keyWaiters.append((connection.slot, connection.exchange.serial, issuer))
             return .wait

@@ -19,15 +19,18 @@ package struct ListenerRole: Sendable, Equatable {
 
 /// A message to a shard.
 package enum ShardMessage: Sendable {
+    /// Connections of a listener are to be taken in, as of this role from now on.
+    case listen(Listener, ListenerRole, ServerTLS?)
+    /// No more connections are to be taken in from a listener.
+    case stopListening(Listener)
     /// A connection to serve; the shard owns its descriptor from now on.
     case adopt(Accepted, ListenerRole, ServerTLS?)
     /// The refresh service's answer to an exchange; stale slots and serials are dropped.
     case reply(slot: UInt64, serial: UInt32, SessionReply)
     /// Revocations to put in force.
     case revoke([Revocation], until: WallTime, applied: @Sendable () -> Void)
-    /// The doors to all other shards. The first of all checks the health of servers and fetches keys for all:
-    /// it is told no `first`.
-    case meet([Mailbox<ShardMessage>], first: Mailbox<ShardMessage>?)
+    /// The doors to all shards.
+    case meet(ShardDoors)
     /// What health checks have found of a server.
     case judge(SocketAddress, UpstreamTarget, isUp: Bool)
     /// The servers of an upstream are these now.
