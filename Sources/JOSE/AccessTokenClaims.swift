@@ -26,6 +26,10 @@ package struct AccessTokenClaims: Sendable {
     package var generation: UInt32
     /// `epoch`: the subject's revocation epoch at which it is issued.
     package var epoch: Int64
+    /// Claims of a token that is more than an access token, written as they are given: when it ends to be
+    /// one, and the refresh token in it.
+    package var useExpiry: (claim: String, at: Int64)?
+    package var refreshToken: (claim: String, text: String)?
     /// The session's own claims: the text that `validateSessionClaims` gave, or nothing.
     package var sessionClaims: [UInt8]
 
@@ -67,6 +71,8 @@ package struct AccessTokenClaims: Sendable {
         writer.string("sid", sessionID.text)
         writer.number("gen", Int64(generation))
         writer.number("epoch", epoch)
+        if let useExpiry { writer.number(useExpiry.claim, useExpiry.at) }
+        if let refreshToken { writer.string(refreshToken.claim, refreshToken.text) }
         let members = Self.members(of: sessionClaims)
         if !members.isEmpty { writer.json(nil, members) }
         writer.endObject()
@@ -98,12 +104,17 @@ extension AccessTokenClaims {
 
     /// Checks the claims that a session wants in its tokens.
     ///
+    /// - Parameter reserved: a name that the gateway writes by its configuration.
     /// - Returns: their text without white space, as the session's row should keep it.
     @discardableResult
-    package static func validateSessionClaims(_ claims: JSONDocument) throws(JOSEError) -> [UInt8] {
+    package static func validateSessionClaims(
+        _ claims: JSONDocument, reserved: String? = nil
+    ) throws(JOSEError) -> [UInt8] {
         guard claims.root.kind == .object else { throw .unfitSessionClaims(.notAnObject) }
         for (name, value) in claims.root.members {
-            if reservedNames.contains(name) { throw .unfitSessionClaims(.reservedName(name)) }
+            if reservedNames.contains(name) || name == reserved {
+                throw .unfitSessionClaims(.reservedName(name))
+            }
             if name == "scope" {
                 guard let scope = value.string, HeaderText.hasNoControls(scope) else {
                     throw .unfitSessionClaims(.unfitScope)
@@ -118,7 +129,7 @@ extension AccessTokenClaims {
     }
 
     private static let reservedNames: Set<String> = [
-        "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "gen", "epoch", "client_id", "typ",
+        "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "gen", "epoch", "client_id", "typ", "rt",
     ]
 }
 

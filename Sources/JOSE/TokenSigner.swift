@@ -55,21 +55,23 @@ package final class TokenSigner {
     private let key: PrivateKey
     /// The encoded header and its dot: the same for every token of the key.
     private let head: [UInt8]
+    private let kid: String
 
     /// A signer for one owner.
     package init(key: SigningKey) throws(JOSEError) {
+        kid = key.kid
         self.key = try SigningKey.privateKey(key.pem)
         head = Self.head(kid: key.kid)
     }
 
     /// How every token of a key begins: its encoded header and the dot.
-    package static func head(kid: String) -> [UInt8] {
+    package static func head(kid: String, type: String = "at+jwt") -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
         writer.string("alg", SignatureAlgorithm.es256.name)
         // RFC 9068 §2.1: the header's `typ` SHOULD be `at+jwt`, so that no other kind of token passes for
         // one.
-        writer.string("typ", "at+jwt")
+        writer.string("typ", type)
         writer.string("kid", kid)
         writer.endObject()
         return Base64URL.encode(writer.bytes.span) + [UInt8(ascii: ".")]
@@ -77,6 +79,15 @@ package final class TokenSigner {
 
     /// The compact token over a payload, which is JSON.
     package func sign(payload: [UInt8]) throws(JOSEError) -> [UInt8] {
+        try sign(payload: payload, head: head)
+    }
+
+    /// The same for another type of token.
+    package func sign(payload: [UInt8], type: String) throws(JOSEError) -> [UInt8] {
+        try sign(payload: payload, head: Self.head(kid: kid, type: type))
+    }
+
+    private func sign(payload: [UInt8], head: [UInt8]) throws(JOSEError) -> [UInt8] {
         let body = Base64URL.encode(payload.span)
         var token: [UInt8] = []
         token.reserveCapacity(head.count + body.count + 1 + 86)

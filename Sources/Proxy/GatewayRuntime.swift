@@ -32,8 +32,8 @@ package final class GatewayRuntime: Sendable {
     let strictTransportLine: [UInt8]
     /// How often one client may call the refresh endpoints; nil is as often as it likes.
     let refreshRate: RateLimiter?
-    /// Bytes that issuer and audience take in each token.
-    let tokenOverhead: Int
+    /// What there is room for in each token.
+    let claimsRoom: ClaimsRoom
     /// What our own tokens must say.
     let claimsPolicy: ClaimsPolicy
     /// Who else's are believed.
@@ -49,13 +49,12 @@ package final class GatewayRuntime: Sendable {
     ) throws(RuntimeError) {
         self.configuration = configuration
         self.keys = keys
-        tokenHead = keys.keys.first?.kid.map(TokenSigner.head) ?? []
+        tokenHead = keys.keys.first?.kid.map { TokenSigner.head(kid: $0) } ?? []
         trustedProxies = TrustedProxies(ranges: configuration.trustedProxies)
         hasTLS = configuration.listeners.contains { $0.security == .tls }
         strictTransportLine = Self.strictTransportLine(configuration)
         refreshRate = configuration.refreshToken.rate.map(RateLimiter.init)
-        tokenOverhead =
-            configuration.accessToken.issuer.utf8.count + configuration.accessToken.audience.utf8.count
+        claimsRoom = ClaimsRoom(configuration.accessToken, signatureBytes: 64)
         self.sessions = sessions
         self.services = services
         routes = RouteTable(configuration.routes, limits: configuration.limits)

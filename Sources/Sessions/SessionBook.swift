@@ -175,7 +175,7 @@ final class SessionBook {
 
     /// In milliseconds: a browser's parallel requests, each sent here by itself, make one generation and not
     /// a chain of them, whose stragglers would look like theft. Shorter than any access token lives.
-    private var bounceKeepWindow: Int64 { min(10_000, policy.accessLifetime / 2) }
+    private var bounceKeepWindow: Int64 { min(10_000, policy.useLifetime / 2) }
 
     private func refresh(
         _ token: RefreshToken, raceWindow: Int64, keepWindow: Int64?, _ client: ClientDescription,

@@ -80,6 +80,7 @@ package struct IssuedTokens: Sendable, CustomStringConvertible, CustomReflectabl
     package let sid: SessionID
     package let subject: String
     package let accessToken: [UInt8]
+    /// Empty where the access token is the refresh token as well.
     package let refreshToken: String
     /// Seconds until the access token expires.
     package let accessSeconds: Int64
@@ -133,10 +134,12 @@ package struct SessionPolicy: Sendable {
     package var maxLifetime: Int64
     package var cookieRaceWindow: Int64
     package var bodyRaceWindow: Int64
+    package var style: TokenStyle
 
     package init(
         issuer: String, audience: String, accessLifetime: Int64, leeway: Int64, idleLifetime: Int64,
-        maxLifetime: Int64, cookieRaceWindow: Int64, bodyRaceWindow: Int64
+        maxLifetime: Int64, cookieRaceWindow: Int64, bodyRaceWindow: Int64,
+        style: TokenStyle = .opaqueRefresh
     ) {
         self.issuer = issuer
         self.audience = audience
@@ -146,8 +149,14 @@ package struct SessionPolicy: Sendable {
         self.maxLifetime = maxLifetime
         self.cookieRaceWindow = cookieRaceWindow
         self.bodyRaceWindow = bodyRaceWindow
+        self.style = style
+    }
+
+    /// How long a token is good for requests.
+    package var useLifetime: Int64 {
+        if case .single(_, let useLifetime) = style { useLifetime } else { accessLifetime }
     }
 
     /// How long after a revocation a token that it concerns may still be presented.
-    package var revocationMemory: Int64 { accessLifetime + leeway }
+    package var revocationMemory: Int64 { useLifetime + leeway }
 }

@@ -20,17 +20,35 @@ struct TokenIssue: CustomStringConvertible, CustomReflectable {
         by signer: TokenSigner, mint: RefreshTokenMint, policy: SessionPolicy, now: WallTime
     ) -> IssuedTokens? {
         // An access token outlives its session's final deadline by nothing.
-        let expires = min(now.advanced(byMilliseconds: policy.accessLifetime), session.finalDeadline)
-        let claims = AccessTokenClaims(
+        let use = min(now.advanced(byMilliseconds: policy.useLifetime), session.finalDeadline)
+        var claims = AccessTokenClaims(
             issuer: policy.issuer, subject: session.subject, audiences: [policy.audience],
-            issuedAt: now.seconds,
-            expiresAt: expires.seconds, tokenID: Base64URL.text(RandomBytes.make(Self.tokenIDBytes).span),
-            sessionID: session.sid, generation: token.generation, epoch: epoch, sessionClaims: session.claims)
+            issuedAt: now.seconds, expiresAt: use.seconds,
+            tokenID: Base64URL.text(RandomBytes.make(Self.tokenIDBytes).span), sessionID: session.sid,
+            generation: token.generation, epoch: epoch, sessionClaims: session.claims)
+        var refreshDeadline = session.refreshDeadline
+        var refreshToken = mint.text(token)
+        switch policy.style {
+        case .opaqueRefresh: break
+        case .signedRefresh:
+            let refresh = SignedRefreshToken(
+                issuer: policy.issuer, subject: session.subject, sid: session.sid, issuedAt: now.seconds,
+                expiresAt: refreshDeadline.seconds, token: refreshToken)
+            guard let signed = try? signer.sign(payload: refresh.payload(), type: TokenStyle.refreshType)
+            else { return nil }
+            refreshToken = String(decoding: signed, as: UTF8.self)
+        case .single(let claim, _):
+            refreshDeadline = min(now.advanced(byMilliseconds: policy.accessLifetime), refreshDeadline)
+            claims.useExpiry = (claim, min(use, refreshDeadline).seconds)
+            claims.expiresAt = refreshDeadline.seconds
+            claims.refreshToken = (TokenStyle.refreshClaim, refreshToken)
+            refreshToken = ""
+        }
         guard let access = try? signer.sign(payload: claims.payload()) else { return nil }
         return IssuedTokens(
-            sid: session.sid, subject: session.subject, accessToken: access, refreshToken: mint.text(token),
-            accessSeconds: max(0, expires.seconds - now.seconds),
-            refreshSeconds: max(0, session.refreshDeadline.seconds - now.seconds))
+            sid: session.sid, subject: session.subject, accessToken: access, refreshToken: refreshToken,
+            accessSeconds: max(0, use.seconds - now.seconds),
+            refreshSeconds: max(0, refreshDeadline.seconds - now.seconds))
     }
 
     var description: String { "a token pair to be signed" }

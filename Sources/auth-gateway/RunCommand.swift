@@ -275,7 +275,19 @@ extension SessionPolicy {
             idleLifetime: configuration.refreshToken.idleLifetimeMilliseconds,
             maxLifetime: configuration.refreshToken.maxLifetimeMilliseconds,
             cookieRaceWindow: configuration.refreshToken.cookieRaceWindowMilliseconds,
-            bodyRaceWindow: configuration.refreshToken.bodyRaceWindowMilliseconds)
+            bodyRaceWindow: configuration.refreshToken.bodyRaceWindowMilliseconds,
+            style: TokenStyle(configuration))
+    }
+}
+
+extension TokenStyle {
+    /// What a configuration says of the form of tokens.
+    init(_ configuration: GatewayConfiguration) {
+        if let useExpiry = configuration.accessToken.useExpiry {
+            self = .single(claim: useExpiry.claim, useLifetime: useExpiry.lifetimeMilliseconds)
+        } else {
+            self = configuration.refreshToken.format == .jwt ? .signedRefresh : .opaqueRefresh
+        }
     }
 }
 

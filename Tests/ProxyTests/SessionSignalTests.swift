@@ -70,6 +70,13 @@ struct SessionSignalTests {
                 "malformed"))
     }
 
+    /// Issuer and audience of 30 bytes together.
+    private static let accessToken: AccessTokenConfiguration = {
+        var token = AccessTokenConfiguration()
+        token.issuer = "https://gateway.test:8443/a"
+        return token
+    }()
+
     private var plain: Route { route { _ in } }
     private var login: Route { route { $0.isLogin = true } }
     private var control: Route { route { $0.isSessionControl = true } }
@@ -83,7 +90,7 @@ struct SessionSignalTests {
 
     private func signal(_ status: String, _ fields: String, _ route: Route) throws -> String {
         let head = try Heads.response("HTTP/1.1 \(status)\r\n\(fields)\r\n")
-        switch SessionSignal.read(head, route: route, tokenOverhead: 30) {
+        switch SessionSignal.read(head, route: route, ClaimsRoom(Self.accessToken, signatureBytes: 64)) {
         case .none: return "none"
         case .malformed(let reason): return "malformed \(reason)"
         case .end(let scope): return "end \(scope.rawValue)"

@@ -7,7 +7,7 @@
 package enum ClaimDecoding {
     /// What the gateway writes into its own tokens: a session's claims have none of these names.
     static let writtenNames: Set<String> = [
-        "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "gen", "epoch", "client_id", "typ",
+        "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "gen", "epoch", "client_id", "typ", "rt",
     ]
 
     /// `role`, `realm_access.roles`, `https://example.com/roles`, `=a.b`.

@@ -100,9 +100,7 @@ enum ControlEndpoint {
             return
         }
         let claims = document.root["claims"].map { Array($0.text) } ?? Array("{}".utf8)
-        switch SessionClaims.check(
-            claims, subject: subject, tokenOverhead: connection.shard.runtime.tokenOverhead)
-        {
+        switch SessionClaims.check(claims, subject: subject, connection.shard.runtime.claimsRoom) {
         case .failure(let problem):
             refuse(connection, 400, "claims", "The claims cannot be used: \(problem.reason)")
         case .success(let checked):

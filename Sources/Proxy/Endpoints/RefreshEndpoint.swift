@@ -21,7 +21,11 @@ enum RefreshEndpoint {
             return
         }
         if let token = parameters["refresh_token"] {
-            submit(connection, [Array(token.utf8)], .body)
+            submit(connection, [opaque(Array(token.utf8), connection)], .body)
+            return
+        }
+        if let token = bearerToken(connection) {
+            submit(connection, [token], .body)
             return
         }
         let candidates = cookieTokens(connection)
@@ -52,7 +56,8 @@ enum RefreshEndpoint {
         if !Endpoint.allows([.post], "POST", connection) { return }
         if let token = EndpointParameters(connection)?["refresh_token"] {
             connection.awaitReply(
-                .logout(clearsCookies: false), .endByToken(token: Array(token.utf8), reason: .logout))
+                .logout(clearsCookies: false),
+                .endByToken(token: opaque(Array(token.utf8), connection), reason: .logout))
             return
         }
         let credentials = Credentials.find(
@@ -85,7 +90,7 @@ enum RefreshEndpoint {
             respond(connection, OAuthError.invalidRequest("The request carries no token"))
             return
         }
-        let bytes = Array(token.utf8)
+        let bytes = opaque(Array(token.utf8), connection)
         if RefreshTokenMint.looksLikeToken(bytes.span) {
             connection.awaitReply(.revocation, .endByToken(token: bytes, reason: .logout))
         } else if let sid = connection.shard.gatekeeper.session(
@@ -160,15 +165,42 @@ enum RefreshEndpoint {
 
     // MARK: - What the request carries
 
-    /// Every refresh cookie: one of another path or domain may stand beside ours, and each is a candidate.
+    /// Every refresh cookie: one of another path or domain may stand beside ours, and each is a candidate. A
+    /// single token is in the access cookie.
     static func cookieTokens(_ connection: DownstreamConnection) -> [[UInt8]] {
-        let name = connection.shard.runtime.cookieNames.refresh
+        let names = connection.shard.runtime.cookieNames
         if connection.head.block.first(.cookie) == nil { return [] }
-        return connection.head.block.withBytes { bytes in
+        let refresh = cookies(names.refresh, connection).map { opaque($0, connection) }
+        if !refresh.isEmpty { return refresh }
+        return cookies(names.access, connection).compactMap { carried(in: $0, connection) }
+    }
+
+    private static func cookies(_ name: [UInt8], _ connection: DownstreamConnection) -> [[UInt8]] {
+        connection.head.block.withBytes { bytes in
             CookieFields.values(of: name, in: connection.head.block, bytes).prefix(candidatesMax).map {
                 [UInt8](copying: bytes.extracting($0.offsets))
             }
         }
+    }
+
+    /// A single token that stands where access tokens stand.
+    private static func bearerToken(_ connection: DownstreamConnection) -> [UInt8]? {
+        let credentials = Credentials.find(
+            in: connection.head, cookieNames: connection.shard.runtime.cookieNames)
+        guard case .bearer(let range) = credentials else { return nil }
+        return carried(
+            in: connection.head.block.withBytes { [UInt8](copying: $0.extracting(range.offsets)) }, connection
+        )
+    }
+
+    /// The opaque token of whatever was presented as a refresh token; what carries none is refused as it is.
+    static func opaque(_ presented: [UInt8], _ connection: DownstreamConnection) -> [UInt8] {
+        if RefreshTokenMint.looksLikeToken(presented.span) { return presented }
+        return carried(in: presented, connection) ?? presented
+    }
+
+    private static func carried(in token: [UInt8], _ connection: DownstreamConnection) -> [UInt8]? {
+        connection.shard.gatekeeper.refreshToken(in: token.span, now: connection.shard.wallTime)
     }
 
     private static let candidatesMax = 4

@@ -38,7 +38,12 @@ struct TokenDelivery {
         body.string("access_token", bytes: tokens.accessToken.span)
         body.string("token_type", "Bearer")
         body.number("expires_in", tokens.accessSeconds)
-        body.string("refresh_token", tokens.refreshToken)
+        // One token for both: clients that know of refresh tokens find it where they look.
+        if tokens.refreshToken.isEmpty {
+            body.string("refresh_token", bytes: tokens.accessToken.span)
+        } else {
+            body.string("refresh_token", tokens.refreshToken)
+        }
         body.number("refresh_expires_in", tokens.refreshSeconds)
         body.endObject()
         var response = LocalResponse.json(200, body.bytes)
@@ -62,11 +67,13 @@ struct TokenDelivery {
         return response
     }
 
-    /// The two cookies of a pair.
+    /// The two cookies of a pair, or the one of a single token.
     func cookies(_ tokens: IssuedTokens) -> [String] {
         let access = String(decoding: tokens.accessToken, as: UTF8.self)
+        let first = cookie(names.access, access, path: "/", seconds: tokens.refreshSeconds)
+        if tokens.refreshToken.isEmpty { return [first] }
         return [
-            cookie(names.access, access, path: "/", seconds: tokens.refreshSeconds),
+            first,
             cookie(names.refresh, tokens.refreshToken, path: refreshPath, seconds: tokens.refreshSeconds),
         ]
     }

@@ -15,6 +15,8 @@ package final class Gatekeeper {
     private var issuers: TrustedIssuers
     /// Believes expired tokens of ours: to learn whose session a client held, never to let it in.
     private var identifier: TokenVerifier
+    /// For tokens that carry a refresh token.
+    private var unwrappers: [TokenVerifier]
     private var sessionLifetimeSeconds: Int64
     /// Tells verdicts that were reached by other keys or another configuration from today's.
     private var generation: UInt32 = 0
@@ -27,12 +29,14 @@ package final class Gatekeeper {
         self.issuers = try TrustedIssuers(issuers)
         self.sessionLifetimeSeconds = sessionLifetimeSeconds
         identifier = try Self.identifier(issuers[0], sessionLifetimeSeconds)
+        unwrappers = try Self.unwrappers(issuers[0])
     }
 
     /// Changes over to a new configuration: nothing that was verified by the old one is believed any more.
     func change(_ issuers: [TrustedIssuer], sessionLifetimeSeconds: Int64) throws(JOSEError) {
         let trusted = try TrustedIssuers(issuers)
         identifier = try Self.identifier(issuers[0], sessionLifetimeSeconds)
+        unwrappers = try Self.unwrappers(issuers[0])
         self.issuers = trusted
         self.sessionLifetimeSeconds = sessionLifetimeSeconds
         generation &+= 1
@@ -43,9 +47,26 @@ package final class Gatekeeper {
     /// among the new.
     func change(keys: KeySet, ofIssuer index: Int) throws(JOSEError) {
         try issuers.change(keys: keys, ofIssuer: index)
-        if index == 0 { identifier = try Self.identifier(issuers.own, sessionLifetimeSeconds) }
+        if index == 0 {
+            identifier = try Self.identifier(issuers.own, sessionLifetimeSeconds)
+            unwrappers = try Self.unwrappers(issuers.own)
+        }
         generation &+= 1
         cache.removeAll { !issuers.hasKey(of: $0) }
+    }
+
+    /// Both kinds of signed token that carry a refresh token, whichever is made at present: who has one of
+    /// the other kind has it from before a change of the configuration.
+    private static func unwrappers(_ own: TrustedIssuer) throws(JOSEError) -> [TokenVerifier] {
+        var single = own.policy
+        single.useExpiryClaim = nil
+        var refresh = single
+        refresh.types = [TokenStyle.refreshType]
+        refresh.audiences = [refresh.issuer]
+        return [
+            try TokenVerifier(keys: own.keys, policy: refresh),
+            try TokenVerifier(keys: own.keys, policy: single),
+        ]
     }
 
     private static func identifier(
@@ -96,6 +117,18 @@ package final class Gatekeeper {
     func session(of token: Span<UInt8>, now: WallTime) -> SessionID? {
         guard case .accepted(let verified) = identifier.verify(token, now: now) else { return nil }
         return verified.sessionID
+    }
+
+    /// The opaque refresh token that a signed one of ours carries: one that is nothing else, or a single
+    /// token that lets requests in as well. What becomes of it is the refresh service's to say.
+    func refreshToken(in token: Span<UInt8>, now: WallTime) -> [UInt8]? {
+        for verifier in unwrappers {
+            guard case .accepted(let verified) = verifier.verify(token, now: now),
+                let text = verified.claim(TokenStyle.refreshClaim)?.string
+            else { continue }
+            return Array(text.utf8)
+        }
+        return nil
     }
 
     /// Whether a token that was let in once has been revoked since.

@@ -101,7 +101,7 @@ extension UpstreamConnection {
             ? BodyReader(.chunked, refusedTrailers: Persistence.fieldsNamed(by: head.block))
             : BodyReader(head.framing)
         let signal = SessionSignal.read(
-            head, route: downstream.exchange.route, tokenOverhead: pool.shard.runtime.tokenOverhead)
+            head, route: downstream.exchange.route, pool.shard.runtime.claimsRoom)
         Self.prepare(&head, route: downstream.exchange.route, pool.shard.runtime.cookieNames)
         switch signal {
         case .none: startBody(downstream, cookies: [])

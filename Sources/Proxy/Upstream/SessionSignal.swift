@@ -28,8 +28,9 @@ enum SessionSignal {
         case session, subject, others, access
     }
 
-    /// - Parameter tokenOverhead: bytes that issuer and audience take in each token.
-    static func read(_ head: borrowing ResponseHead, route: Route?, tokenOverhead: Int) -> SessionSignal {
+    static func read(
+        _ head: borrowing ResponseHead, route: Route?, _ room: ClaimsRoom
+    ) -> SessionSignal {
         guard let route = route?.configuration else { return .none }
         // 2xx, or the redirect after a form login; a refused login begins nothing.
         guard (200..<400).contains(head.status) else { return .none }
@@ -37,7 +38,7 @@ enum SessionSignal {
             if route.isSessionControl && head.block.first(.sessionEnd) != nil {
                 return .malformed("one answer both starts and ends a session")
             }
-            return start(head, tokenOverhead)
+            return start(head, room)
         }
         if route.isSessionControl, head.block.first(.sessionEnd) != nil {
             guard head.block.count(of: .sessionEnd) == 1, let text = head.block.text(.sessionEnd),
@@ -48,7 +49,7 @@ enum SessionSignal {
         return .none
     }
 
-    private static func start(_ head: borrowing ResponseHead, _ tokenOverhead: Int) -> SessionSignal {
+    private static func start(_ head: borrowing ResponseHead, _ room: ClaimsRoom) -> SessionSignal {
         guard head.block.count(of: .sessionStart) == 1, head.block.count(of: .sessionClaims) <= 1 else {
             return .malformed("Session-Start or Session-Claims occurs more than once")
         }
@@ -56,7 +57,7 @@ enum SessionSignal {
             return .malformed("Session-Start is not a name of 1 to 255 bytes")
         }
         let text = head.block.text(.sessionClaims) ?? "{}"
-        switch SessionClaims.check(Array(text.utf8), subject: subject, tokenOverhead: tokenOverhead) {
+        switch SessionClaims.check(Array(text.utf8), subject: subject, room) {
         case .failure(let problem): return .malformed("Session-Claims: \(problem.reason)")
         case .success(let claims):
             let label = head.block.text(.sessionLabel) ?? ""
@@ -82,26 +83,45 @@ enum SessionClaims {
     /// A token must fit into a cookie of 4,096 bytes, also when this login's tokens travel otherwise: too
     /// much is refused here, loudly, and not by the browser, silently.
     static func check(
-        _ text: [UInt8], subject: String, tokenOverhead: Int
+        _ text: [UInt8], subject: String, _ room: ClaimsRoom
     ) -> Result<[UInt8], Problem> {
         guard let document = try? JSONDocument(parsing: text) else {
             return .failure(Problem(reason: "not a JSON object without repeated names"))
         }
-        guard let claims = try? AccessTokenClaims.validateSessionClaims(document) else {
+        guard
+            let claims = try? AccessTokenClaims.validateSessionClaims(
+                document, reserved: room.reservedName)
+        else {
             return .failure(Problem(reason: "not an object, or it holds a name that belongs to the gateway"))
         }
         var name = JSONWriter()
         name.string(nil, subject)
-        let room = bytesMax - tokenOverhead - name.bytes.count
+        let room = room.bytes - name.bytes.count
         if claims.count > room {
             return .failure(
                 Problem(reason: "\(claims.count) bytes do not fit into a cookie; \(max(0, room)) do"))
         }
         return .success(claims)
     }
+}
+
+/// What a configuration leaves for the subject and the claims of a session in its tokens.
+struct ClaimsRoom: Sendable {
+    let bytes: Int
+    /// A claim that the gateway writes by its configuration.
+    let reservedName: String?
+
+    /// - Parameter signatureBytes: of the longest signature that is made.
+    init(_ token: AccessTokenConfiguration, signatureBytes: Int) {
+        reservedName = token.useExpiry?.claim
+        var taken = token.issuer.utf8.count + token.audience.utf8.count + max(0, signatureBytes - 64)
+        // The second expiry, and the refresh token that a single token carries.
+        if let useExpiry = token.useExpiry { taken += useExpiry.claim.utf8.count + 14 + 110 }
+        bytes = Self.bytesMax - taken
+    }
 
     /// Issuer, audience, subject and the session's claims together. With 250 bytes for our other claims they
-    /// make a payload of 2,850 bytes; in base64url, with header, signature and the cookie's name, that is
-    /// 4,030.
+    /// make a payload of 2,850 bytes; in base64url, with header, an ES256 signature and the cookie's name,
+    /// that is 4,030.
     private static let bytesMax = 2_600
 }
