@@ -18,6 +18,8 @@ package struct ClaimsPolicy: Sendable {
 
     /// The exact `iss`.
     package var issuer: String
+    /// Whether `iss` may say anything, or nothing: of tokens that are known by their key alone.
+    package var takesAnyIssuer = false
     /// Who we are: one of them must stand in `aud`. Empty takes tokens for anybody, and only where
     /// `takesAnyAudience` says so.
     package var audiences: [String]
@@ -44,6 +46,10 @@ package struct ClaimsPolicy: Sendable {
     package var requirements: [Requirement] = []
     /// How far apart `iat` and `exp` may be; nil is any distance.
     package var lifetimeSecondsMax: Int64?
+    /// How long after its expiry a token is still taken, beside the leeway.
+    package var expiredSecondsMax: Int64 = 0
+    /// Whether the subject may be a whole number: older systems have such.
+    package var takesNumericSubject = false
     /// A claim that ends the token's use in requests earlier than `exp` does; nil where there is none.
     package var useExpiryClaim: String?
 
@@ -54,7 +60,8 @@ package struct ClaimsPolicy: Sendable {
     }
 
     var isComplete: Bool {
-        !issuer.isEmpty && (takesAnyAudience || !audiences.isEmpty) && !audiences.contains("")
+        (takesAnyIssuer || !issuer.isEmpty) && (takesAnyAudience || !audiences.isEmpty)
+            && !audiences.contains("")
             && !types.isEmpty && !subjectPath.isEmpty && leewaySeconds >= 0
     }
 
@@ -62,8 +69,10 @@ package struct ClaimsPolicy: Sendable {
     func refusal(of token: VerifiedToken, now: WallTime) -> TokenRejection? {
         // RFC 9068 §4: the issuer "MUST exactly match the value of the "iss" claim". Bytes are compared:
         // String equality would take two canonically equivalent spellings for one.
-        guard let issuer = token.claim("iss")?.string else { return .unfitClaims }
-        guard issuer.utf8.elementsEqual(self.issuer.utf8) else { return .wrongIssuer }
+        if !takesAnyIssuer {
+            guard let issuer = token.claim("iss")?.string else { return .unfitClaims }
+            guard issuer.utf8.elementsEqual(self.issuer.utf8) else { return .wrongIssuer }
+        }
         if let refusal = refusal(ofAudience: token.claim(audienceClaim)) { return refusal }
         // RFC 7519 §4.1.6 leaves `iat` to the recipient. In the future it was not issued by this issuer's
         // clock.

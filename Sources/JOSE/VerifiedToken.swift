@@ -38,6 +38,7 @@ package final class VerifiedToken: Sendable {
     /// The issuer's place among those that are trusted; 0 is the gateway itself.
     package let issuer: Int
     private let leewaySeconds: Int64
+    private let expiredSecondsMax: Int64
 
     /// Whether the gateway itself has issued it.
     package var isOurs: Bool { issuer == 0 }
@@ -51,10 +52,11 @@ package final class VerifiedToken: Sendable {
         self.key = key
         self.issuer = issuer
         leewaySeconds = policy.leewaySeconds
+        expiredSecondsMax = policy.expiredSecondsMax
         // RFC 9068 §2.2 requires `sub`; an upstream that is told nobody might take that for somebody.
-        guard let subject = root.value(at: policy.subjectPath)?.string, HeaderText.isFit(subject) else {
-            throw .unfitClaims
-        }
+        let claim = root.value(at: policy.subjectPath)
+        let number = policy.takesNumericSubject ? claim?.integer.map(String.init) : nil
+        guard let subject = claim?.string ?? number, HeaderText.isFit(subject) else { throw .unfitClaims }
         self.subject = subject
         subjectBytes = Array(subject.utf8)
         guard var expiresAt = try NumericDate.read(root["exp"]) else { throw .unfitClaims }
@@ -78,7 +80,8 @@ package final class VerifiedToken: Sendable {
     package func refusal(now: WallTime) -> TokenRejection? {
         // RFC 7519 §4.1.4: "the expiration time on or after which the JWT MUST NOT be accepted for
         // processing".
-        if now.seconds >= expiresAt.addingSaturated(leewaySeconds) { return .expired }
+        let end = expiresAt.addingSaturated(leewaySeconds).addingSaturated(expiredSecondsMax)
+        if now.seconds >= end { return .expired }
         // RFC 7519 §4.1.5: "the time before which the JWT MUST NOT be accepted for processing".
         if let notBefore, now.seconds.addingSaturated(leewaySeconds) < notBefore { return .notYetValid }
         return nil

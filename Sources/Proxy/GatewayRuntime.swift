@@ -38,6 +38,8 @@ package final class GatewayRuntime: Sendable {
     let claimsPolicy: ClaimsPolicy
     /// Who else's are believed.
     package let issuers: [IssuerTarget]
+    /// What else is exchanged for a session.
+    let exchanges: [ExchangeTarget]
     let sessions: RefreshService
     let services: GatewayServices
 
@@ -92,6 +94,12 @@ package final class GatewayRuntime: Sendable {
                     issuer, tokenBytesMax: configuration.limits.accessTokenBytes, previous: known))
         }
         self.issuers = issuers
+        var exchanges: [ExchangeTarget] = []
+        for exchange in configuration.refreshToken.exchanges {
+            exchanges.append(
+                try ExchangeTarget(exchange, tokenBytesMax: configuration.limits.accessTokenBytes))
+        }
+        self.exchanges = exchanges
     }
 }
 

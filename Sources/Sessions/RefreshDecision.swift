@@ -68,6 +68,8 @@ package enum RefreshRejection: Error, Sendable, Equatable {
     case lapsed(EndReason)
     /// Ended at this moment: the token had been replaced.
     case replayed
+    /// A credential of another system that has been exchanged before.
+    case exchanged
 
     /// A word for logs, metrics and the answer's `code`.
     package var code: String {
@@ -76,6 +78,7 @@ package enum RefreshRejection: Error, Sendable, Equatable {
         case .ended, .endedWithSubject: "session_ended"
         case .lapsed: "session_expired"
         case .replayed: "refresh_token_reused"
+        case .exchanged: "credential_exchanged"
         }
     }
 
@@ -83,7 +86,7 @@ package enum RefreshRejection: Error, Sendable, Equatable {
     package var isSessionOver: Bool {
         switch self {
         // An unknown session may be one that a restored backup has lost: nobody knows that it is over.
-        case .notGenuine, .unfitting, .unknownSession: false
+        case .notGenuine, .unfitting, .unknownSession, .exchanged: false
         case .ended, .endedWithSubject, .lapsed, .replayed: true
         }
     }

@@ -43,6 +43,17 @@ package final class RefreshTokenMint {
         RefreshToken(sid: sid, generation: 0, secret: RandomBytes.make(32), keyNumber: current)
     }
 
+    /// The first token of the one session that a credential of another system is good for: the same whenever
+    /// it is asked for.
+    package func first(ofCredential credential: [UInt8]) -> RefreshToken {
+        let digest = hasher.digest((Self.exchangeLabel + credential).span).bytes
+        guard let sid = SessionID(bytes: digest.span.extracting(0..<SessionID.byteCount)) else {
+            preconditionFailure("a digest has bytes enough for a session id")
+        }
+        let secret = mac(current).authenticate(Self.exchangeLabel, sid.bytes, credential)
+        return RefreshToken(sid: sid, generation: 0, secret: secret.bytes, keyNumber: current)
+    }
+
     /// The one child of a token: the same whenever it is asked for.
     package func child(of parent: RefreshToken) -> RefreshToken {
         let generation = parent.generation + 1
@@ -97,6 +108,7 @@ package final class RefreshTokenMint {
 
     private static let prefix = Array("rt_".utf8)
     private static let refreshLabel = Array("refresh".utf8)
+    private static let exchangeLabel = Array("exchange".utf8)
     private static let tagLabel = Array("tag".utf8)
     private static let bodyBytes = 1 + 16 + 4 + 32
     private static let rawBytes = bodyBytes + 16

@@ -98,7 +98,10 @@ final class SessionBook {
 
     private func carryOut(_ order: SessionOrder, now: WallTime) throws(StoreError) -> Result {
         switch order {
-        case .begin(let new): return try begin(new, now: now)
+        case .begin(let new): return try begin(new, mint.first(of: .random()), now: now)
+        case .exchange(let new, let credential, let delivery):
+            let window = delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow
+            return try exchange(new, mint.first(ofCredential: credential), raceWindow: window, now: now)
         case .refresh(let candidates, let session, let delivery, let client, let isBounce):
             let window = delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow
             guard let token = try chosen(candidates, of: session, raceWindow: window, now: now) else {
@@ -123,8 +126,9 @@ final class SessionBook {
 
     // MARK: - Beginning
 
-    private func begin(_ new: NewSession, now: WallTime) throws(StoreError) -> Result {
-        let token = mint.first(of: .random())
+    private func begin(
+        _ new: NewSession, _ token: RefreshToken, now: WallTime
+    ) throws(StoreError) -> Result {
         let epoch = try store.epoch(of: new.subject)
         let finalDeadline = now.advanced(byMilliseconds: policy.maxLifetime)
         let session = Session(
@@ -140,6 +144,23 @@ final class SessionBook {
         result.events.append(
             AuditEvent(.sessionStarted, sid: token.sid, subject: new.subject, address: new.client.address))
         return result
+    }
+
+    private func exchange(
+        _ new: NewSession, _ token: RefreshToken, raceWindow: Int64, now: WallTime
+    ) throws(StoreError) -> Result {
+        guard let stored = try store.find(token.sid) else { return try begin(new, token, now: now) }
+        let session = stored.session
+        let age = now.milliseconds - session.rotated.milliseconds
+        let isRetry =
+            stored.state(at: now) == .live && session.generation == 0
+            && session.secretDigest == token.digest(mint.hasher)
+            && (!session.isConfirmed || age <= raceWindow)
+        guard isRetry, try handOutAgain(session, now: now) else {
+            return refuse(.exchanged, token, new.client)
+        }
+        issue(session, token, stored.subjectEpoch)
+        return Result(reply: .unavailable)
     }
 
     private func idleDeadline(_ now: WallTime, _ finalDeadline: WallTime) -> WallTime {

@@ -18,6 +18,10 @@ package enum SessionOrder: Sendable {
     case refresh(
         candidates: [[UInt8]], session: SessionID? = nil, delivery: Delivery, client: ClientDescription,
         isBounce: Bool)
+    /// Begin a session for a credential of another system, which is good for one session: presented again
+    /// before the client is known to have that session's tokens, or a moment later, it gets the same ones.
+    /// Answered by `issued` or `rejected`.
+    case exchange(NewSession, credential: [UInt8], delivery: Delivery)
     /// End the sessions of these refresh tokens, whatever their generations, and a session known otherwise.
     /// Answered by `ended`, or `rejected` when nothing that was presented is genuine.
     case endByTokens(candidates: [[UInt8]], session: SessionID?, reason: EndReason)

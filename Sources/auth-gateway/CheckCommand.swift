@@ -20,7 +20,8 @@ enum CheckCommand {
         }
         let remarks = GatewayTLS.remarks(on: configuration, at: Clock.wall)
         for remark in remarks { Console.error("\(remark.isError ? "error" : "warning"): \(remark.text)") }
-        let problem = IssuerTarget.problem(of: configuration)
+        let problem =
+            IssuerTarget.problem(of: configuration) ?? ExchangeTarget.problem(of: configuration)
         if let problem { Console.error("error: \(problem)") }
         if remarks.contains(where: \.isError) || problem != nil { return .configuration }
         Console.print("\(path): the configuration is valid")

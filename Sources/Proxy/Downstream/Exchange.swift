@@ -28,7 +28,7 @@ enum ExchangePhase: UInt8 {
     case lingering
 }
 
-/// What an exchange waits for: the refresh service, but for the last case.
+/// What an exchange waits for: the refresh service, but for the last two cases.
 enum AwaitedReply {
     case none
     case refresh(Delivery)
@@ -43,6 +43,8 @@ enum AwaitedReply {
     case control(ControlCall)
     /// News of an issuer's keys: then the gate decides.
     case keys
+    /// An upstream's word on an older credential.
+    case confirmation
 }
 
 /// The state of one request/response pair.
@@ -122,6 +124,8 @@ final class Exchange {
     var observed = ""
     /// A preflight, whose answer says all there is to say of origins.
     var isPreflight = false
+    /// A cookie whose credential has been exchanged: the client is to forget it.
+    var spentCookie: [UInt8] = []
     /// Whose session was begun or refreshed.
     var loggedSession: (subject: [UInt8], sid: [UInt8])?
 
@@ -169,6 +173,7 @@ final class Exchange {
         reason = ""
         observed = ""
         isPreflight = false
+        if !spentCookie.isEmpty { spentCookie.removeAll() }
         loggedSession = nil
     }
 }

@@ -19,9 +19,12 @@ enum Bounce {
         case .token(.expired) where !hasJustReturned(connection): break
         // Taken back with a change of rights, while the session goes on.
         case .token(.revoked): break
+        // A visitor whose session is of before the gateway.
+        case .noCredential where !hasJustReturned(connection) && LegacyExchange.inCookies(connection) != nil:
+            break
         default: return nil
         }
-        guard isByCookie(connection), isFit(connection.head),
+        guard isByCookie(connection) || refusal == .noCredential, isFit(connection.head),
             hasSmallBody(connection.head, connection.shard.runtime)
         else { return nil }
         let target = connection.requestTarget
@@ -54,6 +57,10 @@ enum Bounce {
             return
         }
         let candidates = RefreshEndpoint.cookieTokens(connection)
+        if candidates.isEmpty, let found = LegacyExchange.inCookies(connection) {
+            LegacyExchange.begin(found, .init(awaited: .bounce, delivery: .cookie), connection)
+            return
+        }
         if candidates.isEmpty {
             end(connection, .refusal(.noCredential), cookies: [])
             return
@@ -74,7 +81,8 @@ enum Bounce {
         case .issued(let issued):
             connection.exchange.loggedSession = (Array(issued.subject.utf8), Array(issued.sid.text.utf8))
             let stale = delivery.expiringDuplicates(in: connection.head)
-            goBack(connection, cookies: stale + delivery.cookies(issued))
+            let spent = delivery.clearing(spent: connection.exchange.spentCookie, for: connection.head)
+            goBack(connection, cookies: spent + stale + delivery.cookies(issued))
         case .rejected(let rejection):
             connection.exchange.reason = rejection.code
             let error = OAuthError.invalidGrant(rejection, inCookieMode: true)

@@ -20,21 +20,29 @@ enum RefreshEndpoint {
             respond(connection, OAuthError.unsupportedGrantType)
             return
         }
-        if let token = parameters["refresh_token"] {
-            submit(connection, [opaque(Array(token.utf8), connection)], .body)
-            return
-        }
-        if let token = bearerToken(connection) {
-            submit(connection, [token], .body)
+        if let token = parameters["refresh_token"].map({ Array($0.utf8) }) ?? bearerToken(connection) {
+            let candidate = opaque(token, connection)
+            if !RefreshTokenMint.looksLikeToken(candidate.span),
+                let found = LegacyExchange.presented(candidate, connection)
+            {
+                LegacyExchange.begin(found, .init(awaited: .refresh(.body), delivery: .body), connection)
+            } else {
+                submit(connection, [candidate], .body)
+            }
             return
         }
         let candidates = cookieTokens(connection)
-        if !candidates.isEmpty {
-            // The cookie comes along with every request that some page makes: only our own pages may use it.
-            if !isSameOrigin(connection) { return }
-            submit(connection, candidates, .cookie)
-        } else {
+        let found = candidates.isEmpty ? LegacyExchange.inCookies(connection) : nil
+        if candidates.isEmpty && found == nil {
             respond(connection, OAuthError.invalidRequest("The request carries no refresh token"))
+            return
+        }
+        // The cookie comes along with every request that some page makes: only our own pages may use it.
+        if !isSameOrigin(connection) { return }
+        if let found {
+            LegacyExchange.begin(found, .init(awaited: .refresh(.cookie), delivery: .cookie), connection)
+        } else {
+            submit(connection, candidates, .cookie)
         }
     }
 
@@ -110,7 +118,8 @@ enum RefreshEndpoint {
         switch reply {
         case .issued(let issued):
             connection.exchange.loggedSession = (Array(issued.subject.utf8), Array(issued.sid.text.utf8))
-            let stale = delivery == .cookie ? tokens.expiringDuplicates(in: connection.head) : []
+            var stale = delivery == .cookie ? tokens.expiringDuplicates(in: connection.head) : []
+            stale += tokens.clearing(spent: connection.exchange.spentCookie, for: connection.head)
             connection.respond(
                 delivery == .cookie
                     ? tokens.cookieResponse(issued, stale: stale) : tokens.bodyResponse(issued))
@@ -183,14 +192,14 @@ enum RefreshEndpoint {
         }
     }
 
-    /// A single token that stands where access tokens stand.
+    /// A single token, or one of another system, that stands where access tokens stand.
     private static func bearerToken(_ connection: DownstreamConnection) -> [UInt8]? {
         let credentials = Credentials.find(
             in: connection.head, cookieNames: connection.shard.runtime.cookieNames)
         guard case .bearer(let range) = credentials else { return nil }
-        return carried(
-            in: connection.head.block.withBytes { [UInt8](copying: $0.extracting(range.offsets)) }, connection
-        )
+        let token = connection.head.block.withBytes { [UInt8](copying: $0.extracting(range.offsets)) }
+        if let carried = carried(in: token, connection) { return carried }
+        return LegacyExchange.presented(token, connection) == nil ? nil : token
     }
 
     /// The opaque token of whatever was presented as a refresh token; what carries none is refused as it is.

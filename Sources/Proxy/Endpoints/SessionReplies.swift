@@ -36,7 +36,7 @@ extension DownstreamConnection {
         case .sessionStart(let delivery): finishLogin(reply, delivery)
         case .sessionEnd(let clearsCookies): finishSessionEnd(reply, clearsCookies: clearsCookies)
         case .control(let call): ControlEndpoint.answer(self, reply, call)
-        case .keys: return
+        case .keys, .confirmation: return
         }
         pump()
     }

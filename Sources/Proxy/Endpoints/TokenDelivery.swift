@@ -112,6 +112,13 @@ struct TokenDelivery {
         return values
     }
 
+    /// Values that clear a cookie of another system, whose credential has been exchanged.
+    func clearing(spent name: [UInt8], for head: borrowing RequestHead) -> [String] {
+        if name.isEmpty { return [] }
+        let value = "\(String(decoding: name, as: UTF8.self))=; Path=/; Max-Age=0"
+        return [value] + domains(of: head).map { "\(value); Domain=\($0)" }
+    }
+
     /// The host of a request and the names above it, as far as a cookie's domain may reach (RFC 6265 §5.3);
     /// none for an address.
     private func domains(of head: borrowing RequestHead) -> [String] {

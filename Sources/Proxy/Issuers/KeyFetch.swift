@@ -120,7 +120,7 @@ final class KeyFetch {
     private func answered(_ outcome: FetchOutcome) {
         request = nil
         switch outcome {
-        case .failed(let reason): ask(because: reason)
+        case .failed(let reason), .unreachable(let reason): ask(because: reason)
         case .answered(let answer) where answer.status != 200:
             finish(.failed("\(url.text): status \(answer.status)"))
         case .answered(let answer):

@@ -22,6 +22,8 @@ enum FetchOutcome {
     case answered(FetchedAnswer)
     /// Why there is no answer, in words for the log.
     case failed(String)
+    /// The same where nothing has been asked yet: somebody else may be.
+    case unreachable(String)
 }
 
 /// An answer.
@@ -61,9 +63,12 @@ final class Fetch: EventTarget {
     }
 
     /// The request in one piece.
-    static func request(_ path: String, authority: [UInt8], agent: StaticString, accept: StaticString? = nil)
-        -> [UInt8]
-    {
+    ///
+    /// - Parameter fields: whole lines, with their ends.
+    static func request(
+        _ path: String, authority: [UInt8], agent: StaticString, accept: StaticString? = nil,
+        fields: [UInt8] = []
+    ) -> [UInt8] {
         var bytes = ByteBuffer()
         bytes.append("GET ")
         bytes.append(text: path)
@@ -75,7 +80,9 @@ final class Fetch: EventTarget {
             bytes.append("\r\nAccept: ")
             bytes.append(accept)
         }
-        bytes.append("\r\nConnection: close\r\n\r\n")
+        bytes.append("\r\n")
+        bytes.append(fields)
+        bytes.append("Connection: close\r\n\r\n")
         return bytes.withReadable { [UInt8](copying: $0) }
     }
 
@@ -91,7 +98,7 @@ final class Fetch: EventTarget {
         transport.note(readiness)
         if !isEstablished {
             if let error = transport.connectionError {
-                finish(.failed(transport.tlsError?.reason ?? error.reason))
+                finish(.unreachable(transport.tlsError?.reason ?? error.reason))
                 return
             }
             if !transport.isEstablished { return }
@@ -105,7 +112,7 @@ final class Fetch: EventTarget {
     }
 
     override func deadlinePassed() {
-        finish(.failed(isEstablished ? "no answer in time" : "no connection in time"))
+        finish(isEstablished ? .failed("no answer in time") : .unreachable("no connection in time"))
     }
 
     private func receive() {

@@ -19,7 +19,7 @@ enum ProbeOutcome: Equatable {
         switch outcome {
         case .answered(let answer) where (200..<400).contains(answer.status): self = .passed
         case .answered(let answer): self = .failed("status \(answer.status)")
-        case .failed(let reason): self = .failed(reason)
+        case .failed(let reason), .unreachable(let reason): self = .failed(reason)
         }
     }
 }

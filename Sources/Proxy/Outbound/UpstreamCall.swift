@@ -1,0 +1,72 @@
+// A question of the gateway's own to an upstream: on a connection for it alone, to a server that the
+// upstream's own choice gives, and to another one where the first cannot be reached. Never retried once it
+// was asked.
+//
+// Owned by: the shard that asks.
+
+import HTTP
+import Network
+import Primitives
+import TLS
+
+/// What an upstream is asked.
+struct UpstreamQuestion {
+    /// Path and query, as they go onto the wire.
+    let path: String
+    /// Whole field lines, with their ends; nothing in them comes from a client unchecked.
+    var fields: [UInt8] = []
+    var timeoutMilliseconds: Int64
+    var answerBytesMax = 64 * 1024
+}
+
+/// Asks an upstream once.
+final class UpstreamCall {
+    private let pool: UpstreamPool
+    private let question: UpstreamQuestion
+    private let done: (FetchOutcome) -> Void
+    private var tried: [Int] = []
+
+    /// - Parameter done: called once. The call lives until then.
+    static func ask(
+        _ pool: UpstreamPool, _ question: UpstreamQuestion, done: @escaping (FetchOutcome) -> Void
+    ) {
+        UpstreamCall(pool, question, done).ask(because: "no server")
+    }
+
+    private init(_ pool: UpstreamPool, _ question: UpstreamQuestion, _ done: @escaping (FetchOutcome) -> Void)
+    {
+        self.pool = pool
+        self.question = question
+        self.done = done
+    }
+
+    private func ask(because reason: String) {
+        let outcome = pool.choice.next(pool.shard.loop.now, excluding: tried) { _ in true }
+        guard case .server(let place) = outcome, tried.count < Self.triesMax else {
+            done(.failed(reason))
+            return
+        }
+        let server = pool.servers[place]
+        tried.append(server.id)
+        do throws(SystemError) {
+            let transport = try Transport.connecting(
+                to: server.shared.address, tls: server.shared.tls?.makeSession())
+            let fetch = Fetch(
+                transport,
+                request: Fetch.request(
+                    question.path, authority: server.shared.authority, agent: "auth-gateway",
+                    accept: "application/json", fields: question.fields),
+                part: .whole(bytesMax: question.answerBytesMax),
+                timeoutMilliseconds: question.timeoutMilliseconds, loop: pool.shard.loop
+            ) { [self] outcome in
+                if case .unreachable(let reason) = outcome { ask(because: reason) } else { done(outcome) }
+            }
+            // The loop keeps it, and it keeps this call, until there is an outcome.
+            try fetch.start()
+        } catch {
+            ask(because: error.reason)
+        }
+    }
+
+    private static let triesMax = 3
+}
