@@ -99,6 +99,7 @@ final class HealthProbe: EventTarget {
 
     private func finish(_ outcome: ProbeOutcome) {
         if !isRegistered { return }
+        transport.sayGoodbye()
         loop.remove(self)
         done(outcome)
     }

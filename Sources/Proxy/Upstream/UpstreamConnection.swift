@@ -327,6 +327,9 @@ final class UpstreamConnection: EventTarget {
 
     func close() {
         if phase == .closed { return }
+        // RFC 9112 §9.8: "Clients MUST send a closure alert before closing the connection." What is cut off
+        // must look it, though.
+        if phase == .idle { transport.sayGoodbye() }
         phase = .closed
         input = ByteBuffer()
         output = ByteBuffer()
