@@ -124,6 +124,7 @@ class Gateway:
         limits="",
         control="",
         scheme="http",
+        host="localhost",
         start=True,
     ):
         self.home = directory()
@@ -132,7 +133,7 @@ class Gateway:
         self.access_path = os.path.join(self.home, "access.log")
         self.audit_path = os.path.join(self.home, "audit.log")
         self.service_path = os.path.join(self.home, "service.log")
-        self.origin = f"{scheme}://localhost:{self.port}"
+        self.origin = f"{scheme}://{host}:{self.port}"
         self.base = f"http://127.0.0.1:{self.port}"
         self.control = f"http://127.0.0.1:{self.control_port}"
         self.config = os.path.join(self.home, "gateway.conf")
