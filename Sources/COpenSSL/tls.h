@@ -13,8 +13,10 @@
 #include <openssl/x509v3.h>
 
 /* What both sides agree on: no renegotiation, no compression, nothing kept in a cache of OpenSSL's, and a
- * connection that waits gives its record buffers back. A peer that goes without close_notify is an error. */
-static inline int gateway_tls_prepare(SSL_CTX *settings, int minimum_version, long certificate_bytes_max) {
+ * connection that waits gives its record buffers back. A peer that goes without close_notify is an error. Of
+ * early data none is accepted, and only so much skipped. */
+static inline int gateway_tls_prepare(SSL_CTX *settings, int minimum_version, long certificate_bytes_max,
+                                      unsigned int early_bytes_max) {
     SSL_CTX_clear_options(settings, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_ALLOW_CLIENT_RENEGOTIATION |
                                         SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                         SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
@@ -24,7 +26,7 @@ static inline int gateway_tls_prepare(SSL_CTX *settings, int minimum_version, lo
     SSL_CTX_set_session_cache_mode(settings, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_max_cert_list(settings, certificate_bytes_max);
     SSL_CTX_set_max_early_data(settings, 0);
-    SSL_CTX_set_recv_max_early_data(settings, 0);
+    SSL_CTX_set_recv_max_early_data(settings, early_bytes_max);
     return SSL_CTX_set_min_proto_version(settings, minimum_version) == 1 &&
            SSL_CTX_set_max_proto_version(settings, 0) == 1;
 }

@@ -206,6 +206,17 @@ extension Transport {
         return true
     }
 
+    /// Tells a peer by TLS that nothing more comes, where closing the socket would look like a cut; a plain
+    /// connection says it by closing.
+    ///
+    /// - Returns: whether that has left: the socket may be full.
+    @discardableResult
+    package mutating func sayGoodbye() -> Bool {
+        guard let tls else { return true }
+        tls.finishWriting()
+        return flush(tls)
+    }
+
     /// Says goodbye, and closes the socket's side once that has been sent.
     mutating func finishSending(_ tls: TLSSession) {
         tls.finishWriting()

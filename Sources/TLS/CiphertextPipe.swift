@@ -28,7 +28,11 @@ enum CiphertextPipe {
                     let count = unsafe session.supply(
                         UnsafeMutableRawBufferPointer(start: target, count: room))
                     unsafe read?.pointee = count
-                    if count > 0 { return 1 }
+                    if count > 0 {
+                        // The wish of an earlier call would turn an end into waiting.
+                        unsafe gateway_bio_want_nothing(bio)
+                        return 1
+                    }
                     // Nothing for now, unless nothing will ever come.
                     if session.inputHasEnded {
                         unsafe gateway_bio_want_nothing(bio)

@@ -42,18 +42,24 @@ package struct HostName: Hashable, Sendable {
     /// Whether a certificate or site of this name or pattern stands for `name`.
     package func covers(_ name: HostName) -> Bool { self == name || self == name.coveringPattern }
 
-    /// The one host name of a `server_name` extension, by RFC 6066 §3:
+    /// The host name of a `server_name` extension; nil where there is none.
+    package init?(serverNameExtension bytes: [UInt8]) {
+        guard let name = Self.bytes(ofServerNameExtension: bytes) else { return nil }
+        self.init(name)
+    }
+
+    /// The one name of a `server_name` extension, by RFC 6066 §3:
     ///
     ///     struct { NameType name_type; HostName<1..2^16-1> } ServerName;
     ///     struct { ServerName server_name_list<1..2^16-1> } ServerNameList;
     ///
     /// "The ServerNameList MUST NOT contain more than one name of the same name_type", and no other type has
-    /// ever been defined. nil for anything else.
-    package init?(serverNameExtension bytes: [UInt8]) {
-        guard bytes.count >= 5, Int(bytes[0]) << 8 | Int(bytes[1]) == bytes.count - 2, bytes[2] == 0,
+    /// ever been defined. nil for what cannot be decoded so.
+    static func bytes(ofServerNameExtension bytes: [UInt8]) -> ArraySlice<UInt8>? {
+        guard bytes.count > 5, Int(bytes[0]) << 8 | Int(bytes[1]) == bytes.count - 2, bytes[2] == 0,
             Int(bytes[3]) << 8 | Int(bytes[4]) == bytes.count - 5
         else { return nil }
-        self.init(bytes[5...])
+        return bytes[5...]
     }
 
     private static func normalized(_ name: some Collection<UInt8>) -> [UInt8]? {

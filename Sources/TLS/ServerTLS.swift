@@ -170,7 +170,12 @@ package final class ServerTLS: Sendable {
         var name: HostName?
         if unsafe SSL_client_hello_get0_ext(handle, UInt32(TLSEXT_TYPE_server_name), &start, &count) == 1 {
             let bytes = unsafe [UInt8](UnsafeBufferPointer(start: start, count: count))
-            name = HostName(serverNameExtension: bytes)
+            // RFC 8446 §6.2: what cannot be decoded is a decode_error, an illegal_parameter what has been.
+            guard let text = HostName.bytes(ofServerNameExtension: bytes) else {
+                unsafe alert.pointee = SSL_AD_DECODE_ERROR
+                return SSL_CLIENT_HELLO_ERROR
+            }
+            name = HostName(text)
             if name == nil {
                 unsafe alert.pointee = SSL_AD_ILLEGAL_PARAMETER
                 return SSL_CLIENT_HELLO_ERROR

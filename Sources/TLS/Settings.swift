@@ -35,7 +35,8 @@ final class Settings: Sendable {
     init(forServer: Bool, minimumVersion: TLSVersion) {
         ERR_clear_error()
         guard let handle = unsafe SSL_CTX_new(forServer ? TLS_server_method() : TLS_client_method()),
-            unsafe gateway_tls_prepare(handle, minimumVersion.number, TLSLimits.certificateBytesMax) == 1,
+            unsafe gateway_tls_prepare(
+                handle, minimumVersion.number, TLSLimits.certificateBytesMax, TLSLimits.earlyBytesMax) == 1,
             unsafe SSL_CTX_set_cipher_list(handle, suitesOf12) == 1,
             unsafe SSL_CTX_set_ciphersuites(handle, suitesOf13) == 1,
             unsafe gateway_tls_set_groups(handle, groups) == 1,

@@ -123,6 +123,9 @@ package enum TLSLimits {
     static let certificateBytesMax = 64 << 10
     /// Ciphertext that waits for the socket.
     package static let outputBytesMax = 256 << 10
+    /// Early data that a client sends on the word of an earlier server of our name: RFC 8446 §4.2.10 has a
+    /// server that takes none skip it, "up to the configured max_early_data_size".
+    static let earlyBytesMax: UInt32 = 16384
     /// The content of a record (RFC 8446 §5.1).
     package static let recordBytesMax = 16384
     /// Content that is encrypted before what it has become is sent.

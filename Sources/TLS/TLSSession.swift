@@ -176,10 +176,14 @@ package final class TLSSession {
         if result == 1 {
             phase = .established
             if let failure = identifyPeer() { fail(failure) }
-        } else if unsafe SSL_get_error(handle, result) != SSL_ERROR_WANT_READ {
-            fail(failureOfHandshake())
-        } else if handshakeBytes > TLSLimits.handshakeBytesMax {
-            fail(.handshakeTooLarge)
+            return phase
+        }
+        switch unsafe SSL_get_error(handle, result) {
+        case SSL_ERROR_WANT_READ:
+            if handshakeBytes > TLSLimits.handshakeBytesMax { fail(.handshakeTooLarge) }
+        // RFC 8446 §6.1: whoever sends close_notify sends nothing more.
+        case SSL_ERROR_ZERO_RETURN: fail(.alert(UInt8(SSL_AD_CLOSE_NOTIFY)))
+        default: fail(failureOfHandshake())
         }
         return phase
     }

@@ -34,6 +34,12 @@ class Authority:
         return chain, key
 
 
+def tls_block(*pairs, more=""):
+    """The `tls` block of a gateway that shows these certificates."""
+    lines = "".join(f"certificate {chain}; private_key {key}; " for chain, key in pairs)
+    return f"tls {{ {lines} {more} }}\n"
+
+
 EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
 

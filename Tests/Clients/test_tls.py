@@ -13,7 +13,7 @@ import unittest
 
 from websockets.sync.client import connect
 
-from certificates import Authority, s_client
+from certificates import Authority, s_client, tls_block
 from clients import Raw, curl
 from harness import GATEWAY, Demo, Gateway, directory, free_port, wait_until
 from upstreams import Upstream
@@ -23,11 +23,6 @@ route /login { upstream api; access anonymous; login; }
 route /public/ { upstream api; access anonymous; }
 route / { upstream api; }
 """
-
-
-def tls_block(*pairs, more=""):
-    lines = "".join(f"certificate {chain}; private_key {key}; " for chain, key in pairs)
-    return f"tls {{ {lines} {more} }}\n"
 
 
 def setUpModule():

@@ -3,13 +3,16 @@
 
 import http.server
 import os
+import shutil
+import signal
+import socket
 import ssl
 import threading
 import unittest
 
 from certificates import Authority
-from clients import curl
-from harness import Gateway, directory, free_port
+from clients import Raw, curl
+from harness import Gateway, directory, free_port, wait_until
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
@@ -25,6 +28,10 @@ class Answer(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             self.send_header("Connection", "close")
         self.end_headers()
+        if self.path == "/slow":
+            self.wfile.write(body[:1])
+            body = body[1:]
+            goes_on.wait(10)
         self.wfile.write(body)
 
     def do_POST(self):
@@ -57,8 +64,8 @@ def serve(pair, client_authority=None):
 
 
 def setUpModule():
-    global home, authority, servers, good
-    home, servers = directory(), []
+    global home, authority, servers, good, goes_on
+    home, servers, goes_on = directory(), [], threading.Event()
     authority = Authority(home)
     good = authority.issue("localhost", "127.0.0.1")
 
@@ -144,6 +151,57 @@ class UpstreamTLS(unittest.TestCase):
         for _ in range(8):
             self.assertEqual(curl(gateway.base + "/x").status, 200)
         self.assertIn("out (1 failures in 10 s)", gateway.service_log())
+
+    def test_whose_word_is_taken_changes_by_reload(self):
+        other = Authority(home, "Other Authority")
+        believed = os.path.join(home, "believed.pem")
+        shutil.copy(authority.file, believed)
+        gateway = self.gateway(serve(good), f"tls_ca {believed};")
+
+        def reload(file):
+            shutil.copy(file, believed)
+            said = gateway.service_log().count(" reloaded ")
+            gateway.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: gateway.service_log().count(" reloaded ") > said, 5, "a reload")
+
+        # A connection that is kept, a session that could be taken up again, and an answer that is under way.
+        self.assertEqual(curl(gateway.base + "/close").status, 200)
+        self.assertEqual(curl(gateway.base + "/x").status, 200)
+        raw = Raw(gateway.port).send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
+        raw.line_end(b"\r\n\r\n")
+        reload(other.file)
+        for path in ("/x", "/y", "/close"):
+            self.assertEqual(curl(gateway.base + path).status, 502)
+        goes_on.set()
+        # True or False: whether a session was taken up.
+        self.assertRegex(raw.line_end(b"e"), b"^h nobody (Tru|Fals)$")
+        # Its connection was agreed on under the old rules, so it serves nobody else: not even on the same shard.
+        self.assertEqual(raw.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n").response().status, 502)
+        reload(authority.file)
+        self.assertTrue(curl(gateway.base + "/x").body.endswith(b"False"))
+
+    def test_a_connection_that_is_not_needed_ends_with_close_notify(self):
+        settings, ends = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), []
+        settings.load_cert_chain(*good)
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def answer():
+            plain, _ = listener.accept()
+            with settings.wrap_socket(plain, server_side=True, suppress_ragged_eofs=False) as connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                try:
+                    ends.append(connection.recv(1))
+                except OSError as error:
+                    ends.append(error)
+
+        threading.Thread(target=answer, daemon=True).start()
+        tls = f"tls_ca {authority.file}; keepalive 8 timeout=1s;"
+        status, _ = self.status(listener.getsockname()[1], tls)
+        self.assertEqual(status, 200)
+        wait_until(lambda: ends, 5, "an end")
+        self.assertEqual(ends, [b""])
 
     def test_a_health_check_by_tls(self):
         check = "health_check /healthz { every 100ms; timeout 50ms; fails 1; }"

@@ -81,6 +81,18 @@ struct SessionTests {
         #expect(server.handshake() == .failed(.truncated))
     }
 
+    @Test("close_notify in the middle of a handshake ends it")
+    func closedHandshake() throws {
+        let client = try certificates.client("one.test").makeSession()
+        _ = client.handshake()
+        let server = try certificates.server().makeSession()
+        server.feed(client.takeOutput())
+        #expect(server.phase == .handshaking)
+        // Not encrypted, as from a client that has not read the server's hello.
+        server.feed([21, 3, 3, 0, 2, 1, 0])
+        #expect(server.failure == .alert(0))
+    }
+
     @Test(
         "what is no TLS is refused",
         arguments: [

@@ -268,11 +268,7 @@ final class DownstreamConnection: EventTarget {
         unbindStream()
         if !exchange.isPersistent || shard.isDraining {
             // Closing over unread bytes would send a reset, which can overtake the answer.
-            if exchange.requestIsComplete && input.isEmpty {
-                close()
-            } else {
-                linger()
-            }
+            exchange.requestIsComplete && input.isEmpty && transport.sayGoodbye() ? close() : linger()
             return
         }
         exchange.phase = .idle
@@ -305,11 +301,14 @@ final class DownstreamConnection: EventTarget {
             dropUpstream()
             logExchange()
         }
-        close()
+        close(saysGoodbye: false)
     }
 
-    func close() {
+    /// RFC 9112 §9.8: "Servers MUST attempt to initiate an exchange of closure alerts with the client before
+    /// closing the connection". But not in the middle of an answer: it would look whole.
+    func close(saysGoodbye: Bool = true) {
         if isClosed { return }
+        if saysGoodbye { transport.sayGoodbye() }
         isClosed = true
         unbindStream()
         dropUpstream()

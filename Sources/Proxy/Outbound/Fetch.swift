@@ -179,6 +179,7 @@ final class Fetch: EventTarget {
 
     private func finish(_ outcome: FetchOutcome) {
         if !isRegistered { return }
+        transport.sayGoodbye()
         loop.remove(self)
         done(outcome)
     }

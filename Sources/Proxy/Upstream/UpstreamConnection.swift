@@ -30,6 +30,8 @@ final class UpstreamConnection: EventTarget {
     let pool: UpstreamPool
     let server: PooledServer
     let shard: Shard
+    /// What it was agreed on under; a reload may have changed the server's since.
+    let tls: ClientTLS?
     /// The place that this connection takes at a server with a limit.
     private let quota: ConnectionQuota?
     var transport: Transport
@@ -64,6 +66,7 @@ final class UpstreamConnection: EventTarget {
         self.transport = transport
         self.pool = pool
         self.server = server
+        tls = server.shared.tls
         quota = server.shared.quota
         shard = pool.shard
     }
@@ -324,6 +327,9 @@ final class UpstreamConnection: EventTarget {
 
     func close() {
         if phase == .closed { return }
+        // RFC 9112 §9.8: "Clients MUST send a closure alert before closing the connection." What is cut off
+        // must look it, though.
+        if phase == .idle { transport.sayGoodbye() }
         phase = .closed
         input = ByteBuffer()
         output = ByteBuffer()

@@ -233,7 +233,7 @@ final class UpstreamPool {
     /// Takes a connection back that can serve again; false when enough are kept, or others need its place.
     func keep(_ connection: UpstreamConnection) -> Bool {
         let server = connection.server
-        if server.place == nil || shard.isDraining
+        if server.place == nil || shard.isDraining || connection.tls !== server.shared.tls
             || server.idle.count >= target.configuration.keepaliveConnections
             || server.shared.quota != nil && mustGiveWay
         {
