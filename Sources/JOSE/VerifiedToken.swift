@@ -87,6 +87,16 @@ package final class VerifiedToken: Sendable {
     /// A claim by its name.
     package func claim(_ name: String) -> JSONValue? { claims.root[name] }
 
+    /// A claim by the names that lead to it, from the outermost inwards.
+    package func claim(at names: [String]) -> JSONValue? {
+        var value = claims.root
+        for name in names {
+            guard let member = value[name] else { return nil }
+            value = member
+        }
+        return value
+    }
+
     /// `scope` is a string of words with blanks between (RFC 8693 §4.2, RFC 9068 §2.2.3); some issuers send
     /// an array.
     private static func scopes(_ claim: JSONValue?) throws(TokenRejection) -> [String] {

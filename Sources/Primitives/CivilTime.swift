@@ -39,6 +39,20 @@ public struct CivilTime: Sendable, Equatable {
         year = Int(yearOfEra + era * 400) + (month <= 2 ? 1 : 0)
     }
 
+    /// The days from 1970-01-01 to a date, which may lie before it; nil where the calendar has no such date.
+    public static func days(toYear year: Int, month: Int, day: Int) -> Int64? {
+        guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day) else { return nil }
+        // As above, from 0000-03-01; January and February belong to the year before.
+        let shifted = Int64(month <= 2 ? year + 399 : year + 400)
+        let yearOfEra = shifted % 400
+        let dayOfYear = (153 * Int64((month + 9) % 12) + 2) / 5 + Int64(day) - 1
+        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+        let days = (shifted / 400 - 1) * 146_097 + dayOfEra - 719_468
+        // The 30th of February comes out as another day.
+        let date = CivilTime(WallTime(seconds: days * 86_400))
+        return (date.year, date.month, date.day) == (year, month, day) ? days : nil
+    }
+
     /// `2026-11-21T06:02:46.123Z` (RFC 3339).
     public var rfc3339: String {
         let date = "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"

@@ -1,205 +1,10 @@
-// Whole loads: the sample with every directive, defaults, includes, variables and secrets.
+// Whole loads: defaults, includes, files and their limits.
 
 import Configuration
 import Testing
 
 @Suite("Loading a configuration")
 struct ConfigurationLoaderTests {
-    @Test("a configuration with every available directive loads without diagnostics and means what it says")
-    func completeSampleLoads() throws {
-        let loaded = ConfigurationLoader.load(path: "gateway.conf", files: completeFiles())
-        #expect(loaded.diagnostics.map(\.rendered) == [])
-        let configuration = try #require(loaded.configuration)
-
-        var expected = GatewayConfiguration()
-        expected.listeners = [
-            ListenerConfiguration(address: .ip(host: "0.0.0.0", port: 8080)),
-            ListenerConfiguration(address: .ip(host: "::1", port: 8080), expectsProxyProtocol: true),
-            ListenerConfiguration(address: .unix(path: "/run/gateway/http.sock")),
-            ListenerConfiguration(address: .ip(host: "0.0.0.0", port: 80), security: .redirectsToHTTPS),
-            ListenerConfiguration(
-                address: .ip(host: "0.0.0.0", port: 443), security: .tls, expectsProxyProtocol: true),
-        ]
-        expected.tls = completeTLS()
-        expected.workers = 4
-        expected.stateDirectory = "/srv/auth gateway"
-        expected.trustedProxies = [
-            AddressRange(bytes: [10, 0, 0, 0], prefixBits: 8),
-            AddressRange(bytes: [0xFD] + Array(repeating: 0, count: 15), prefixBits: 8),
-        ]
-        expected.trustsUnixPeers = true
-        expected.publicURL = PublicURL(scheme: .https, authority: "api.example.com")
-        expected.limits.requestHeaderBytes = 16_384
-        expected.limits.headerCount = 50
-        expected.limits.requestBodyBytes = 1 << 30
-        expected.limits.connections = 1_000
-        expected.limits.connectionsPerAddress = 10
-        expected.limits.headerTimeoutMilliseconds = 500
-        expected.limits.bodyTimeoutMilliseconds = 60_000
-        expected.limits.idleTimeoutMilliseconds = 120_000
-        expected.limits.minimumBytesPerSecond = 4_096
-        expected.logs.access = .file("logs/access.log")
-        expected.logs.accessFormat = .combined
-        expected.logs.audit = .stderr
-        expected.logs.level = .debug
-        expected.control = ControlConfiguration(
-            address: .ip(host: "10.0.0.1", port: 9901), secret: SecretText(sampleSecret))
-        expected.accessToken.issuer = "https://login.example.com/tenant"
-        expected.accessToken.audience = "shop"
-        expected.accessToken.lifetimeMilliseconds = 300_000
-        expected.accessToken.leewayMilliseconds = 10_000
-        expected.accessToken.streamGraceMilliseconds = 0
-        expected.refreshToken.path = "/auth/refresh"
-        expected.refreshToken.idleLifetimeMilliseconds = 43_200_000
-        expected.refreshToken.maxLifetimeMilliseconds = 2_592_000_000
-        expected.refreshToken.cookieRaceWindowMilliseconds = 10_000
-        expected.refreshToken.bodyRaceWindowMilliseconds = 20_000
-        expected.refreshToken.delivery = .cookie
-        expected.refreshToken.rate = RateConfiguration(perHour: 36_000, burst: 20)
-        expected.refreshToken.bounceBodyBytes = 0
-        expected.upstreams = completeUpstreams()
-        expected.routes = completeRoutes()
-        #expect(configuration == expected)
-    }
-
-    private func completeUpstreams() -> [UpstreamConfiguration] {
-        var first = ServerConfiguration(address: .ip(host: "127.0.0.1", port: 9000))
-        first.weight = 2
-        first.connectionsMax = 64
-        var api = UpstreamConfiguration(
-            name: "api",
-            servers: [
-                first, ServerConfiguration(address: .name(host: "api.internal", port: 9000)),
-                ServerConfiguration(address: .unix(path: "/run/api.sock")),
-            ])
-        api.balance = .leastConnections
-        var check = HealthCheckConfiguration(path: "/healthz")
-        check.intervalMilliseconds = 2_000
-        check.timeoutMilliseconds = 500
-        check.failuresMax = 2
-        check.passesMin = 1
-        api.healthCheck = check
-        api.failuresMax = 5
-        api.failWindowMilliseconds = 30_000
-        api.slowStartMilliseconds = 20_000
-        api.queueMax = 10
-        api.queueTimeoutMilliseconds = 2_000
-        api.triesMax = 2
-        api.resolveMilliseconds = 10_000
-        api.connectTimeoutMilliseconds = 250
-        api.responseTimeoutMilliseconds = 5_000
-        api.idleTimeoutMilliseconds = 15_000
-        api.tunnelTimeoutMilliseconds = 86_400_000
-        api.keepaliveConnections = 16
-        api.keepaliveMilliseconds = 10_000
-        let files = UpstreamConfiguration(
-            name: "files", servers: [ServerConfiguration(address: .ip(host: "::1", port: 9001))])
-        return [api, files] + completeTLSUpstreams()
-    }
-
-    private func completeTLSUpstreams() -> [UpstreamConfiguration] {
-        let address = ServerAddress.name(host: "api.internal", port: 9443)
-        var within = UpstreamConfiguration(
-            name: "internal",
-            servers: [
-                ServerConfiguration(
-                    address: .ip(host: "10.0.0.1", port: 443), certificateName: "api.internal"),
-                ServerConfiguration(address: address, certificateName: "api.internal"),
-            ])
-        within.tls.authorities = FileReference(path: "internal.pem", place: "gateway.conf:65")
-        within.tls.clientCertificate = pair("gateway.pem", "gateway.key", line: 65)
-        within.tls.minimumVersion = .v1_3
-        let name = "partner.example.com"
-        var partner = UpstreamConfiguration(
-            name: "partner",
-            servers: [ServerConfiguration(address: .name(host: name, port: 443), certificateName: name)])
-        partner.tls.authorities = FileReference(path: "partner.pem", place: "gateway.conf:69")
-        return [within, partner]
-    }
-
-    private func completeTLS() -> TLSConfiguration {
-        var tls = TLSConfiguration(certificates: [
-            pair("rsa.pem", "rsa.key", line: 15),
-            pair("/etc/ssl/ecdsa.pem", "/etc/ssl/ecdsa.key", line: 16),
-        ])
-        tls.minimumVersion = .v1_3
-        tls.serverNames = [
-            ServerNameConfiguration(
-                names: ["files.example.com", "*.files.example.com"],
-                certificates: [pair("files.pem", "files.pem", line: 18)])
-        ]
-        tls.clientAuthorities = TLSConfiguration.ClientAuthorities(
-            file: FileReference(path: "clients.pem", place: "gateway.conf:19"), areRequired: false)
-        tls.hasTickets = false
-        tls.hsts?.maxAgeSeconds = 730 * 86_400
-        tls.hsts?.includesSubdomains = true
-        tls.hsts?.isPreloaded = true
-        tls.handshakeTimeoutMilliseconds = 5_000
-        return tls
-    }
-
-    private func pair(_ chain: String, _ key: String, line: Int) -> CertificateConfiguration {
-        CertificateConfiguration(
-            chain: FileReference(path: chain, place: "gateway.conf:\(line)"),
-            privateKey: FileReference(path: key, place: "gateway.conf:\(line)"))
-    }
-
-    private func completeRoutes() -> [RouteConfiguration] {
-        var login = RouteConfiguration(host: nil, path: "/login", isExact: false, destination: .upstream(0))
-        login.access = .anonymous
-        login.isLogin = true
-        login.rate = RateConfiguration(perHour: 300, burst: 10)
-        var account = RouteConfiguration(
-            host: nil, path: "/account/", isExact: false, destination: .upstream(0))
-        account.isSessionControl = true
-        account.access = .optional
-        var ping = RouteConfiguration(host: nil, path: "/ping", isExact: true, destination: .upstream(0))
-        ping.access = .anonymous
-        ping.destination = .fixed(FixedResponse(status: 200, body: "{}", contentType: "application/json"))
-        var files = RouteConfiguration(
-            host: "files.example.com", path: "/", isExact: false, destination: .upstream(1))
-        files.requestBodyBytes = 2 << 30
-        files.requiredScopes = ["files:read", "files:write"]
-        files.requiredClaims = [
-            ClaimRequirement(name: "role", values: ["admin", "owner"]),
-            ClaimRequirement(name: "tenant", values: ["acme"]),
-        ]
-        files.identityFields = [
-            IdentityField(fieldName: "X-Auth-Role", claim: "role"),
-            IdentityField(fieldName: "X-Auth-Tenant", claim: "tenant"),
-        ]
-        return [
-            login, account, ping, files, completeOldRoute(),
-            RouteConfiguration(host: nil, path: "/", isExact: false, destination: .upstream(0)),
-        ]
-    }
-
-    private func completeOldRoute() -> RouteConfiguration {
-        var old = RouteConfiguration(host: nil, path: "/old/", isExact: false, destination: .upstream(0))
-        old.stripsPrefix = true
-        old.setFields = [
-            FieldText(name: "X-Api-Version", value: "1"),
-            FieldText(name: "Authorization", value: "Basic YTpi"),
-        ]
-        old.removedFields = ["Cookie"]
-        old.methods = ["GET", "HEAD"]
-        old.responseTimeoutMilliseconds = 300_000
-        old.idleTimeoutMilliseconds = 60_000
-        old.tunnelTimeoutMilliseconds = 28_800_000
-        old.rate = RateConfiguration(perHour: 18_000, burst: 5, key: .subject)
-        var cors = CORSConfiguration()
-        cors.origins = ["https://app.example.com", "http://localhost:3000"]
-        cors.allowsCredentials = true
-        cors.methods = ["GET", "PUT"]
-        cors.requestFields = ["Authorization"]
-        cors.exposedFields = ["ETag", "X-Total"]
-        cors.maxAgeMilliseconds = 3_600_000
-        old.cors = cors
-        old.loginPage = "/login?from=old"
-        old.isObserved = true
-        return old
-    }
-
     @Test("every default in the table is the default of the model")
     func defaultsAgree() throws {
         var text = minimal()
@@ -214,7 +19,9 @@ struct ConfigurationLoaderTests {
                 text = text.replacing("http://127.0.0.1:9000;", with: "http://127.0.0.1:9000; \(defaults)")
             case .route: text = text.replacing("upstream api; ", with: "upstream api; \(defaults)")
             case .limits, .logs, .refreshToken: text += "\n\(block.rawValue) { \(defaults) }"
-            case .tls, .serverName, .control, .upstreamTLS, .healthCheck, .cors: break
+            case .tls, .serverName, .control, .upstreamTLS, .healthCheck, .cors, .style, .issuer, .jwks,
+                .discovery, .exchangeToken, .exchangeCookie:
+                break
             }
         }
         let explicit = load(text)
@@ -227,7 +34,7 @@ struct ConfigurationLoaderTests {
     @Test("every default of a block inside of a block is the default of the model")
     func innerDefaultsAgree() throws {
         func defaults(_ block: Block) -> String {
-            DirectiveTable.rows.filter { $0.blocks == [block] }
+            DirectiveTable.rows.filter { $0.blocks.contains(block) }
                 .compactMap { row in row.defaultText.map { "\(row.name) \($0);" } }.joined(separator: " ")
         }
         let server = "server http://127.0.0.1:1;"
@@ -248,6 +55,31 @@ struct ConfigurationLoaderTests {
         #expect(explicitCORS.diagnostics.map(\.rendered) == [])
         #expect(explicitCORS.configuration == load(minimal(route: "cors { \(origins) }")).configuration)
         #expect(explicitCORS.configuration != nil)
+    }
+
+    @Test("every default of a block about tokens of others is the default of the model")
+    func defaultsOfOthersAgree() {
+        func defaults(_ block: Block) -> String {
+            DirectiveTable.rows.filter { $0.blocks.contains(block) }
+                .compactMap { row in row.defaultText.map { "\(row.name) \($0);" } }.joined(separator: " ")
+        }
+        func issuer(_ directives: String) -> LoadedConfiguration {
+            load(minimal("issuer https://a.example { audience shop; \(directives) }"))
+        }
+        #expect(issuer(defaults(.issuer)) == issuer(""))
+        #expect(issuer("discovery { \(defaults(.discovery)) }") == issuer(""))
+        let jwks = "jwks https://a.example/keys"
+        #expect(issuer("\(jwks) { \(defaults(.jwks)) }") == issuer("\(jwks);"))
+        #expect(issuer("").diagnostics == [] && issuer("\(jwks);").diagnostics == [])
+
+        func exchange(_ directives: String) -> LoadedConfiguration {
+            load(minimal("refresh_token { exchange \(directives) } }"))
+        }
+        let token = "token { until 2027-01-31; jwks_file a;"
+        #expect(exchange(token + defaults(.exchangeToken)) == exchange(token))
+        let cookie = "cookie a { until 2027-01-31; upstream api /;"
+        #expect(exchange(cookie + defaults(.exchangeCookie)) == exchange(cookie))
+        #expect(exchange(token).diagnostics == [] && exchange(cookie).diagnostics == [])
     }
 
     @Test("issuer and public URL default from each other")

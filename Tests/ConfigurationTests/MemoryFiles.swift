@@ -85,7 +85,7 @@ let completeSample = """
     limits {
         request_header 16k;  header_count 50;  request_body 1g;
         connections 1000;    connections_per_address 10;
-        header_timeout 500ms;  body_timeout 1m;  idle_timeout 2m;  minimum_rate 4k/s;
+        header_timeout 500ms;  body_timeout 1m;  idle_timeout 2m;  minimum_rate 4k/s;  access_token 12k;
     }
 
     logs { access logs/access.log combined; audit stderr; level debug; }
@@ -96,14 +96,22 @@ let completeSample = """
     }
 
     access_token {
-        issuer https://login.example.com/tenant;  audience shop;  algorithm ES256;
-        lifetime 5m;  leeway 10s;  stream_grace 0s;
+        issuer https://login.example.com/tenant;  audience shop;  algorithm ES384;
+        signing_key ES384 keys/new.pem kid=2026-11;  signing_key RS256 keys/old.pem;
+        lifetime 5d;  leeway 10s;  stream_grace 0s;  forward on;
+        style single { use_expiry useExp 5m; }
     }
 
     refresh_token {
         path /auth/refresh;
         idle_lifetime 12h;  max_lifetime 30d;  race_window cookie=10s body=20s;
-        format opaque;  delivery cookie;  rate 10/s burst=20;  bounce_body off;
+        format jwt;  delivery cookie;  rate 10/s burst=20;  bounce_body off;
+        exchange token {
+            until 2027-01-31;  issuer old-api;  audience shop old;  cookie jwt;
+            secret HS256 env:HMAC_SECRET kid=a;  public_key RS256 old.pem;  jwks_file old.jwks;
+            type JWT none;  subject_claim user.id;  claims role scope;  leeway 1m;  expired 7d;
+        }
+        exchange cookie old_session { until 2028-02-29; upstream api /whoami?full=1; timeout 500ms; }
     }
 
     upstream api {
@@ -128,6 +136,19 @@ let completeSample = """
     }
     upstream partner { server https://partner.example.com; tls_ca partner.pem; }
 
+    issuer https://Login.example.org/Tenant {
+        audience shop https://api.example.com;
+        jwks https://Login.example.org:8443/keys?v=2 { every 5m; timeout 2s; tls_ca idp.pem; }
+        algorithms RS256 ES256;  type at+JWT;  forward off;  lifetime_max 1d;  leeway 0s;
+        subject_claim oid;  scope_claim https://example.org/scp;  audience_claim client.id;
+        require claim realm.roles user admin;  require claim =realm.id 7;
+    }
+    issuer https://accounts.example.org/ { audience shop; discovery { every 1h; } }
+    issuer partner {
+        audience shop;  jwks_file partner.jwks;
+        public_key EdDSA partner.pem kid=p;  secret HS512 env:HMAC_SECRET;
+    }
+
     include conf.d/*.conf;
 
     route / { upstream api; }
@@ -143,7 +164,7 @@ let completeSampleIncluded = """
         require claim role admin owner;
         require claim tenant "${TENANT:-acme}";
         identity_header X-Auth-Role claim role;
-        identity_header X-Auth-Tenant claim tenant;
+        identity_header X-Auth-Tenant claim org.tenant;
     }
     route /old/ {
         upstream api;
@@ -165,8 +186,11 @@ let completeSampleIncluded = """
 
 let sampleSecret = "correct-horse-battery-staple"
 
+let sampleKey = String(repeating: "correct-horse-", count: 5)
+let completeEnvironment = ["CONTROL_SECRET": sampleSecret, "HMAC_SECRET": sampleKey]
+
 func completeFiles() -> MemoryFiles {
     MemoryFiles(
         ["gateway.conf": completeSample, "conf.d/routes.conf": completeSampleIncluded],
-        environment: ["CONTROL_SECRET": sampleSecret])
+        environment: completeEnvironment)
 }

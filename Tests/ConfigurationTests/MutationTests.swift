@@ -47,12 +47,13 @@ struct MutationTests {
                 default: bytes.removeSubrange(min(at, bytes.count)..<min(at + 15, bytes.count))
                 }
             }
-            let loaded = load(bytes, environment: ["CONTROL_SECRET": sampleSecret])
+            let loaded = load(bytes, environment: completeEnvironment)
             let hasError = loaded.diagnostics.contains { $0.severity == .error }
             #expect((loaded.configuration == nil) == hasError, "seed \(round)")
             for diagnostic in loaded.diagnostics {
                 #expect(diagnostic.line >= 1 && diagnostic.column >= 1, "seed \(round)")
                 #expect(!diagnostic.rendered.contains(sampleSecret), "seed \(round)")
+                #expect(!diagnostic.rendered.contains(sampleKey), "seed \(round)")
             }
         }
     }
@@ -61,7 +62,7 @@ struct MutationTests {
     func truncations() {
         let good = Array(completeSample.utf8)
         for length in 0..<good.count {
-            let loaded = load(Array(good.prefix(length)), environment: ["CONTROL_SECRET": sampleSecret])
+            let loaded = load(Array(good.prefix(length)), environment: completeEnvironment)
             #expect(loaded.configuration != nil || !loaded.diagnostics.isEmpty)
         }
     }

@@ -123,7 +123,10 @@ struct SecretTests {
         let loaded = load(
             minimal(route: "require claim role ${V} \"x${V}\";"), environment: ["V": value])
         let route = try #require(loaded.configuration?.routes.first)
-        #expect(route.requiredClaims == [ClaimRequirement(name: "role", values: [value, "x" + value])])
+        #expect(
+            route.requiredClaims == [
+                ClaimRequirement(claim: ClaimPath(["role"]), values: [value, "x" + value])
+            ])
     }
 
     @Test("a default holds where a variable is unset or empty")

@@ -23,6 +23,8 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var control: ControlConfiguration?
     package var accessToken = AccessTokenConfiguration()
     package var refreshToken = RefreshTokenConfiguration()
+    /// Whose access tokens are accepted beside our own. No two are of one issuer, and none is of ours.
+    package var issuers: [IssuerConfiguration] = []
     package var upstreams: [UpstreamConfiguration] = []
     /// In the order of the file; the most specific match wins, whatever the order.
     package var routes: [RouteConfiguration] = []
@@ -135,6 +137,8 @@ package struct LimitsConfiguration: Sendable, Equatable {
     /// What a client must send of a body, or take of an answer, on average while it is waited for; 0 is no
     /// such rule.
     package var minimumBytesPerSecond: UInt64 = 512
+    /// The longest access token that is looked at.
+    package var accessTokenBytes = 8 * 1024
 
     package init() {}
 }
@@ -180,39 +184,4 @@ package struct SecretText: Sendable, Equatable, CustomStringConvertible, CustomD
     package var description: String { "••••" }
     package var debugDescription: String { description }
     package var customMirror: Mirror { Mirror(self, children: [:]) }
-}
-
-/// The `access_token` block.
-package struct AccessTokenConfiguration: Sendable, Equatable {
-    /// `iss` of our tokens; the public URL where nothing else is said.
-    package var issuer = "http://localhost:8080"
-    /// `aud` of our tokens.
-    package var audience = "api"
-    package var lifetimeMilliseconds: Int64 = 15 * 60_000
-    package var leewayMilliseconds: Int64 = 30_000
-    /// How long an event stream or a WebSocket outlives the access token that it was opened with, unless its
-    /// session is refreshed meanwhile.
-    package var streamGraceMilliseconds: Int64 = 60_000
-
-    package init() {}
-}
-
-/// The `refresh_token` block.
-package struct RefreshTokenConfiguration: Sendable, Equatable {
-    package enum Delivery: String, Sendable { case auto, cookie, body }
-
-    /// The one prefix that refresh tokens go to.
-    package var path = "/refresh"
-    package var idleLifetimeMilliseconds: Int64 = 7 * 86_400_000
-    package var maxLifetimeMilliseconds: Int64 = 90 * 86_400_000
-    package var cookieRaceWindowMilliseconds: Int64 = 30_000
-    package var bodyRaceWindowMilliseconds: Int64 = 60_000
-    package var delivery = Delivery.auto
-    /// The largest request body that a browser may be asked to send again after a bounce over the refresh
-    /// endpoint; 0 turns the bounce off.
-    package var bounceBodyBytes: UInt64 = 1024 * 1024
-    /// How many calls of the refresh endpoints one client address may make; nil is no limit.
-    package var rate: RateConfiguration?
-
-    package init() {}
 }

@@ -123,13 +123,13 @@ package struct CORSConfiguration: Sendable, Equatable {
     package init() {}
 }
 
-/// `require claim NAME VALUE…`: the claim equals one of the values, or is an array that holds one of them.
+/// `require claim PATH VALUE…`: the claim equals one of the values, or is an array that holds one of them.
 package struct ClaimRequirement: Sendable, Equatable {
-    package var name: String
+    package var claim: ClaimPath
     package var values: [String]
 
-    package init(name: String, values: [String]) {
-        self.name = name
+    package init(claim: ClaimPath, values: [String]) {
+        self.claim = claim
         self.values = values
     }
 }
@@ -137,9 +137,9 @@ package struct ClaimRequirement: Sendable, Equatable {
 /// `identity_header X-Auth-Role claim role;`
 package struct IdentityField: Sendable, Equatable {
     package var fieldName: String
-    package var claim: String
+    package var claim: ClaimPath
 
-    package init(fieldName: String, claim: String) {
+    package init(fieldName: String, claim: ClaimPath) {
         self.fieldName = fieldName
         self.claim = claim
     }

@@ -256,7 +256,9 @@ extension Lexer {
         let written = bytes[word.location.range.offsets]
         if startsStatement || word.startsLine { setsField = isNear("set_header", written) }
         let isReference = written.starts(with: "env:".utf8) || written.starts(with: "file:".utf8)
-        if isConcealing, !isReference || word.isBroken {
+        // `secret HS256 …`: which algorithm a secret is for is none.
+        let isAlgorithm = DirectiveTable.symmetricAlgorithms.contains { written.elementsEqual($0.utf8) }
+        if isConcealing, !isReference && !isAlgorithm || word.isBroken {
             report.conceal(word.location)
         } else if announcesSecret(word, written) {
             isConcealing = true

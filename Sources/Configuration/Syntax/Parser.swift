@@ -66,7 +66,7 @@ package struct Parser {
         advance()
         var statement = Statement(name: nameText(of: name), nameLocation: name.location, arguments: [])
         statement.isBroken = name.isBroken
-        let argumentsEnough = DirectiveTable.rows(named: statement.name).map(\.argumentsEnough).max()
+        let argumentsEnough = DirectiveTable.rows(named: statement.name).map(\.argumentsEnough).min()
         while true {
             switch token {
             case .word(let word):

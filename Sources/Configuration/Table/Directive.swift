@@ -11,7 +11,11 @@ package enum Block: String, Sendable, CaseIterable {
     case serverName = "server_name"
     case limits, logs, control
     case accessToken = "access_token"
+    case style
     case refreshToken = "refresh_token"
+    case exchangeToken = "exchange token"
+    case exchangeCookie = "exchange cookie"
+    case issuer, jwks, discovery
     case upstream
     case upstreamTLS = "upstream tls"
     case healthCheck = "health_check"
@@ -27,7 +31,13 @@ package enum Block: String, Sendable, CaseIterable {
     }
 
     /// How it is written.
-    package var form: String { self == .upstreamTLS ? "upstream … { tls { … } }" : "\(rawValue) { … }" }
+    package var form: String {
+        switch self {
+        case .upstreamTLS: "upstream … { tls { … } }"
+        case .style: "style single { … }"
+        default: "\(rawValue) { … }"
+        }
+    }
 }
 
 /// One directive in the blocks where it means the same.

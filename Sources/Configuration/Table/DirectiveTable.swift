@@ -9,8 +9,8 @@
 package enum DirectiveTable {
     /// Every directive there is, or will be.
     package static let rows: [Directive] =
-        main + tls + limits + logs + control + accessToken + refreshToken + upstream + upstreamTLS
-        + healthCheck + route + cors + later
+        main + tls + limits + logs + control + accessToken + style + refreshToken + exchange + issuer
+        + remoteKeys + upstream + upstreamTLS + healthCheck + route + cors + later
 
     package static let names = Set(rows.map(\.name))
 

@@ -44,6 +44,10 @@ extension DirectiveTable {
             "refresh_token", in: [.main], .arguments("", 0...0), opens: .refreshToken,
             "The long-lived tokens that fetch new access tokens, and go nowhere else."),
         Directive(
+            "issuer", in: [.main], .arguments("URL|TEXT", 1...1), opens: .issuer,
+            example: "issuer https://login.example.org/ { … }", repeats: true,
+            "Somebody else whose access tokens are accepted: the 'iss' of these, letter for letter."),
+        Directive(
             "sessions", in: [.main], .choice(["sqlite"]), default: "sqlite", later: ["postgresql"],
             "Where the sessions are kept; sqlite is a file in the state directory."),
         Directive(
@@ -91,6 +95,9 @@ extension DirectiveTable {
             "minimum_rate", in: [.limits], .arguments("off|SIZE/s", 1...1), default: "512b/s",
             bounds: "\(ValueDecoding.rangeText(minimumRate)), each second",
             "How fast a client must send a body or take an answer, on average, while it is waited for."),
+        Directive(
+            "access_token", in: [.limits], .size(1_024...(64 << 10)), default: "8k",
+            "The longest access token that is looked at; those of identity providers may be long."),
     ]
 
     static let logs: [Directive] = [

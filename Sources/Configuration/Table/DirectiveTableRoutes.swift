@@ -15,13 +15,14 @@ extension DirectiveTable {
             "session_control", in: [.route], .none,
             "Session-End in the upstream's answer ends sessions."),
         Directive(
-            "require", in: [.route], .arguments("scope SCOPE…|claim NAME VALUE…", 2...100),
+            "require", in: [.route], .arguments("scope SCOPE…|claim CLAIM VALUE…", 2...100),
             example: "require claim role admin;", repeats: true,
             "What the access token must grant: each scope, and one of the values of each claim."),
         Directive(
             "identity_header", in: [.route], .arguments("FIELD claim CLAIM", 3...3),
             example: "identity_header X-Auth-Role claim role;", repeats: true,
-            "Tells the upstream a claim of the token in a header field that no client can forge."),
+            "Tells the upstream a claim in a field that no client can forge; dots lead inwards, =a.b is one."
+        ),
         Directive(
             "request_body", in: [.route], .size(requestBody), example: "request_body 1g;",
             "The largest request body on this route; that of 'limits' where it is not given."),

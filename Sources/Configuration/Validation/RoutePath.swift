@@ -68,6 +68,16 @@ package enum RoutePath {
         return text
     }
 
+    /// RFC 9112 §3.2.1: the origin form of a target, which has no fragment.
+    package static func requestTarget(_ text: String, example: String) throws(ValueProblem) -> String {
+        let isTarget = text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }
+        guard text.hasPrefix("/"), isTarget else {
+            throw ValueProblem(
+                reason: "is not a path to ask for", help: "it begins with '/', such as \(example)")
+        }
+        return text
+    }
+
     /// Whether `path` is `prefix` or lies below it, on whole segments. A trailing slash of either does not
     /// matter.
     package static func lies(_ path: String, under prefix: String) -> Bool {

@@ -30,11 +30,16 @@ package struct Validator {
             result.publicURL = url
             checkTransport(url, of: main, listeners: listens)
         }
-        result.accessToken = accessToken(of: main, issuer: issuer ?? result.publicURL.origin)
-        result.refreshToken = refreshToken(of: main)
-
         let upstreams = upstreams(of: main)
         result.upstreams = upstreams.configurations
+        let refreshBlock = block(main.entry("refresh_token"), .refreshToken)
+        result.refreshToken = refreshToken(of: refreshBlock)
+        result.accessToken = accessToken(
+            of: main, issuer: issuer ?? result.publicURL.origin,
+            longest: result.refreshToken.maxLifetimeMilliseconds)
+        result.refreshToken.exchanges = exchanges(of: refreshBlock, upstreams: upstreams, within: result)
+        result.issuers = issuers(of: main, own: result.accessToken)
+
         result.routes = routes(of: main, upstreams: upstreams, refreshPath: result.refreshToken.path)
         return result
     }
@@ -151,9 +156,9 @@ extension Validator {
     }
 
     /// The path of a file or directory, as given.
-    func filePath(_ entry: Entry?) -> String? {
+    func filePath(_ entry: Entry?, _ index: Int = 0) -> String? {
         guard let entry else { return nil }
-        return value(of: entry) { text throws(ValueProblem) in
+        return value(of: entry, index) { text throws(ValueProblem) in
             guard !text.isEmpty, text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
                 throw ValueProblem(reason: "is not a path", help: "such as \(entry.directive.example)")
             }
@@ -162,9 +167,9 @@ extension Validator {
     }
 
     /// The file that `entry` names, relative to the file that `entry` stands in.
-    func file(_ entry: Entry?) -> FileReference? {
-        guard let entry, let path = filePath(entry) else { return nil }
-        let location = entry.arguments[0].location
+    func file(_ entry: Entry?, _ index: Int = 0) -> FileReference? {
+        guard let entry, let path = filePath(entry, index) else { return nil }
+        let location = entry.arguments[index].location
         return FileReference(
             path: reader.path(path, relativeTo: location), place: report.place(location))
     }
@@ -172,13 +177,7 @@ extension Validator {
     /// Text that goes into tokens and header fields: visible ASCII without spaces.
     func plainText(_ entry: Entry, _ index: Int, what: String, example: String) -> String? {
         value(of: entry, index) { text throws(ValueProblem) in
-            let isPlain = text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C }
-            guard isPlain, (1...256).contains(text.utf8.count) else {
-                throw ValueProblem(
-                    reason: "is not \(what)",
-                    help: "visible ASCII without spaces, quotation marks and backslashes, such as \(example)")
-            }
-            return text
+            try ValueDecoding.plainText(text, what: what, example: example)
         }
     }
 }

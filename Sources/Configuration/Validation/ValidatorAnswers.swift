@@ -60,7 +60,7 @@ extension Validator {
         report.warning(message, at: entry.location, help: "remove it, or 'access anonymous'")
     }
 
-    private func duration(_ name: String, of block: CheckedBlock) -> Int64? {
+    func duration(_ name: String, of block: CheckedBlock) -> Int64? {
         guard let entry = block.entry(name), case .duration(let range) = entry.directive.shape else {
             return nil
         }
@@ -157,12 +157,17 @@ extension Validator {
     }
 
     /// Every argument, decoded; what is given twice is reported.
-    func words(of entry: Entry?, decode: (String) throws(ValueProblem) -> String) -> [String] {
+    func words(
+        of entry: Entry?, ignoringCase: Bool = true, decode: (String) throws(ValueProblem) -> String
+    ) -> [String] {
         guard let entry else { return [] }
         var words: [String] = []
         for (index, argument) in entry.arguments.enumerated() {
             guard let word = value(of: entry, index, decode: decode) else { continue }
-            if words.contains(where: { $0.lowercased() == word.lowercased() }) {
+            let isRepeated = words.contains {
+                $0 == word || ignoringCase && $0.lowercased() == word.lowercased()
+            }
+            if isRepeated {
                 reportProblem(
                     ValueProblem(reason: "is given twice", help: "keep one of them"), with: argument)
             } else {

@@ -80,7 +80,7 @@ extension Validator {
         let word: Void? = value(of: entry, 1) { text throws(ValueProblem) in
             _ = try ValueDecoding.choice(text, of: ["claim"])
         }
-        let claim = claimName(entry, 2)
+        let claim = value(of: entry, 2, decode: ClaimDecoding.path)
         guard let name, word != nil, let claim else { return nil }
         return IdentityField(fieldName: name, claim: claim)
     }

@@ -66,7 +66,8 @@ extension Validator {
         return .upstream(block.entry("upstream").flatMap { upstream($0, upstreams) } ?? 0)
     }
 
-    private func upstream(_ entry: Entry, _ upstreams: Upstreams) -> Int? {
+    /// The upstream that the first argument names.
+    func upstream(_ entry: Entry, _ upstreams: Upstreams) -> Int? {
         let name = entry.arguments[0].text
         if let index = upstreams.indices[name] { return index }
         if !upstreams.names.contains(name), !report.isIncomplete {
@@ -119,22 +120,22 @@ extension Validator {
                     if let scope { route.requiredScopes.append(scope) }
                 }
             } else if kind == "claim" {
-                let claim = claimName(entry, 1)
-                let values = entry.arguments.dropFirst(2).map(\.text)
-                if values.isEmpty {
-                    report.error(
-                        "'require claim' needs a value", at: entry.location,
-                        help: "its form is: require claim NAME VALUE…; For example: require claim role admin;"
-                    )
-                } else if let claim {
-                    route.requiredClaims.append(ClaimRequirement(name: claim, values: values))
-                }
+                if let requirement = claimRequirement(entry) { route.requiredClaims.append(requirement) }
             }
         }
     }
 
-    func claimName(_ entry: Entry, _ index: Int) -> String? {
-        plainText(entry, index, what: "the name of a claim", example: "'role'")
+    /// `claim CLAIM VALUE…`
+    func claimRequirement(_ entry: Entry) -> ClaimRequirement? {
+        let claim = value(of: entry, 1, decode: ClaimDecoding.path)
+        let values = entry.arguments.dropFirst(2).map(\.text)
+        if values.isEmpty {
+            report.error(
+                "'require claim' needs a value", at: entry.location,
+                help: "its form is: require claim CLAIM VALUE…; For example: require claim role admin;")
+            return nil
+        }
+        return claim.map { ClaimRequirement(claim: $0, values: values) }
     }
 }
 

@@ -164,13 +164,7 @@ extension Validator {
     private func healthCheck(of block: CheckedBlock) -> HealthCheckConfiguration? {
         guard let entry = block.entry("health_check") else { return nil }
         let path = value(of: entry) { text throws(ValueProblem) in
-            // RFC 9112 §3.2.1: the origin form of a target, which has no fragment.
-            let isTarget = text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }
-            guard text.hasPrefix("/"), isTarget else {
-                throw ValueProblem(
-                    reason: "is not a path to ask for", help: "it begins with '/', such as /healthz")
-            }
-            return text
+            try RoutePath.requestTarget(text, example: "/healthz")
         }
         let inside = self.block(entry, .healthCheck)
         var check = HealthCheckConfiguration(path: path ?? "/")

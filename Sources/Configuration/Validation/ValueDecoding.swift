@@ -76,6 +76,33 @@ package enum ValueDecoding {
         try choice(text, of: ["on", "off"]) == "on"
     }
 
+    /// Visible ASCII without spaces: what tokens and header fields carry as it is.
+    package static func plainText(
+        _ text: String, what: String, example: String
+    ) throws(ValueProblem) -> String {
+        let isPlain = text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C }
+        guard isPlain, (1...256).contains(text.utf8.count) else {
+            throw ValueProblem(
+                reason: "is not \(what)",
+                help: "visible ASCII without spaces, quotation marks and backslashes, such as \(example)")
+        }
+        return text
+    }
+
+    /// `2027-01-31`: the first second, counted from 1970, of the day behind it, in UTC.
+    package static func endOfDay(_ text: String) throws(ValueProblem) -> Int64 {
+        let problem = ValueProblem(
+            reason: "is not a date", help: "a year, a month and a day, such as 2027-01-31")
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.map(\.utf8.count) == [4, 2, 2], let year = leadingNumber(String(parts[0])),
+            let month = leadingNumber(String(parts[1])), let day = leadingNumber(String(parts[2])),
+            year.rest.isEmpty, month.rest.isEmpty, day.rest.isEmpty,
+            let days = CivilTime.days(
+                toYear: Int(year.value), month: Int(month.value), day: Int(day.value)), days >= 0
+        else { throw problem }
+        return (days + 1) * 86_400
+    }
+
     /// The largest unit that loses nothing: `90s`, not `1m`.
     package static func durationText(_ milliseconds: Int64) -> String {
         quantityText(UInt64(max(0, milliseconds)), units: durationUnits, zero: "0s")

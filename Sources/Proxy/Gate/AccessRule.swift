@@ -185,7 +185,8 @@ enum AccessRule {
             return .refused(.missingScope(route.requiredScopes), token)
         }
         for requirement in route.requiredClaims {
-            guard let claim = token.claim(requirement.name), claim.isOne(of: requirement.values) else {
+            guard let claim = token.claim(at: requirement.claim.parts), claim.isOne(of: requirement.values)
+            else {
                 return .refused(.missingClaim, token)
             }
         }

@@ -49,7 +49,7 @@ enum IdentityFields {
         }
         output.append("\r\n")
         for field in route.identityFields {
-            guard let value = token.claim(field.claim).flatMap(fieldValue) else { continue }
+            guard let value = token.claim(at: field.claim).flatMap(fieldValue) else { continue }
             output.append(field.opening)
             output.append(value)
             output.append("\r\n")

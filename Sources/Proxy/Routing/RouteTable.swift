@@ -18,8 +18,9 @@ final class Route: Sendable {
     /// The path without a final slash; empty for `/`.
     fileprivate let prefix: [UInt8]
     fileprivate let host: [UInt8]?
-    /// The configured identity headers: the field line up to the value, and the claim.
-    let identityFields: [(opening: [UInt8], claim: String)]
+    /// The configured identity headers: the field line up to the value, and the names that lead to the
+    /// claim.
+    let identityFields: [(opening: [UInt8], claim: [String])]
     let requestBodyBytesMax: UInt64
     /// How many bytes of the path are not forwarded (`strip_prefix`).
     let strippedBytes: Int
@@ -46,7 +47,9 @@ final class Route: Sendable {
         if !configuration.isExact && path.last == UInt8(ascii: "/") { path.removeLast() }
         prefix = path
         self.host = configuration.host.map { Array($0.utf8) }
-        identityFields = configuration.identityFields.map { (Array("\($0.fieldName): ".utf8), $0.claim) }
+        identityFields = configuration.identityFields.map {
+            (Array("\($0.fieldName): ".utf8), $0.claim.parts)
+        }
         requestBodyBytesMax = configuration.requestBodyBytes ?? limits.requestBodyBytes
         strippedBytes = configuration.stripsPrefix ? prefix.count : 0
         forwardedPrefix = configuration.stripsPrefix ? prefix : []
