@@ -22,9 +22,9 @@ package final class GatewayRuntime: Sendable {
     let identityNames: [[UInt8]]
     /// The refresh path without a final slash.
     let refreshPath: [UInt8]
-    let keys: KeySet
-    /// How a token that we have issued begins.
-    let tokenHead: [UInt8]
+    /// What our own tokens are verified with.
+    let publishedKeys: PublishedKeys
+    let metadata: IssuerMetadata
     let trustedProxies: TrustedProxies
     /// Whether a listener speaks TLS: then a plain one is plain to the client as well.
     let hasTLS: Bool
@@ -32,7 +32,7 @@ package final class GatewayRuntime: Sendable {
     let strictTransportLine: [UInt8]
     /// How often one client may call the refresh endpoints; nil is as often as it likes.
     let refreshRate: RateLimiter?
-    /// Bytes that issuer and audience take in each token.
+    /// Bytes that issuer and audience take in each token, and what its signature takes more than ES256.
     let tokenOverhead: Int
     /// Whose tokens are believed; the gateway itself first.
     let trustedIssuers: [TrustedIssuer]
@@ -46,14 +46,14 @@ package final class GatewayRuntime: Sendable {
         services: GatewayServices, previous: GatewayRuntime? = nil
     ) throws(RuntimeError) {
         self.configuration = configuration
-        self.keys = keys
-        tokenHead = keys.keys.first?.kid.map(TokenSigner.head) ?? []
+        publishedKeys = PublishedKeys(keys)
         trustedProxies = TrustedProxies(ranges: configuration.trustedProxies)
         hasTLS = configuration.listeners.contains { $0.security == .tls }
         strictTransportLine = Self.strictTransportLine(configuration)
         refreshRate = configuration.refreshToken.rate.map(RateLimiter.init)
         tokenOverhead =
             configuration.accessToken.issuer.utf8.count + configuration.accessToken.audience.utf8.count
+            + keys.signatureOverhead
         self.sessions = sessions
         self.services = services
         routes = RouteTable(configuration.routes, limits: configuration.limits)
@@ -77,10 +77,45 @@ package final class GatewayRuntime: Sendable {
         var path = Array(configuration.refreshToken.path.utf8)
         if path.last == UInt8(ascii: "/") { path.removeLast() }
         refreshPath = path
+        metadata = IssuerMetadata(configuration, refreshPath: path)
         var policy = ClaimsPolicy(
             issuer: configuration.accessToken.issuer, audiences: [configuration.accessToken.audience])
         policy.leewaySeconds = configuration.accessToken.leewayMilliseconds / 1000
         trustedIssuers = [TrustedIssuer(policy: policy, keys: keys)]
+    }
+
+    /// The same with other keys of our own, and all else as it is.
+    package init(_ other: GatewayRuntime, keys: KeySet) {
+        configuration = other.configuration
+        routes = other.routes
+        upstreams = other.upstreams
+        messageLimits = other.messageLimits
+        cookieNames = other.cookieNames
+        publicOrigin = other.publicOrigin
+        identityNames = other.identityNames
+        refreshPath = other.refreshPath
+        publishedKeys = PublishedKeys(keys)
+        metadata = other.metadata
+        trustedProxies = other.trustedProxies
+        hasTLS = other.hasTLS
+        strictTransportLine = other.strictTransportLine
+        refreshRate = other.refreshRate
+        tokenOverhead =
+            other.tokenOverhead - other.publishedKeys.set.signatureOverhead + keys.signatureOverhead
+        var issuers = other.trustedIssuers
+        issuers[0].keys = keys
+        trustedIssuers = issuers
+        sessions = other.sessions
+        services = other.services
+    }
+}
+
+extension KeySet {
+    /// What the longest signature and key name take more than those of an ES256 key that the gateway makes;
+    /// they are spelled in base64url as the claims are, and so are bytes of the same kind.
+    fileprivate var signatureOverhead: Int {
+        let names = keys.map { $0.kid?.utf8.count ?? 0 }
+        return max(0, (keys.map(\.signatureBytes).max() ?? 0) - 64) + max(0, (names.max() ?? 0) - 43)
     }
 }
 

@@ -11,8 +11,8 @@ import Primitives
 /// Sessions, and how they begin, rotate and end.
 final class SessionBook {
     private let store: any SessionStore
-    private let mint: RefreshTokenMint
-    private let signer: TokenSigner
+    var mint: RefreshTokenMint
+    var signer: TokenSigner
     var policy: SessionPolicy
     private var nextPurge = WallTime(milliseconds: 0)
 
@@ -161,10 +161,11 @@ final class SessionBook {
         if !meant.isEmpty { genuine = meant }
         if genuine.count <= 1 { return genuine.first }
         for token in genuine {
+            let stored = try store.find(token.sid)
+            let child = mint.child(of: token, fitting: stored?.session.secretDigest)
             let decision = RefreshDecision.decide(
-                stored: try store.find(token.sid), generation: token.generation,
-                digest: token.digest(mint.hasher), childDigest: mint.child(of: token).digest(mint.hasher),
-                now: now, raceWindow: raceWindow)
+                stored: stored, generation: token.generation, digest: token.digest(mint.hasher),
+                childDigest: child.digest(mint.hasher), now: now, raceWindow: raceWindow)
             switch decision {
             case .rotate, .keep, .repeatChild: return token
             case .endForReplay, .refuse: continue
@@ -181,15 +182,15 @@ final class SessionBook {
         _ token: RefreshToken, raceWindow: Int64, keepWindow: Int64?, _ client: ClientDescription,
         now: WallTime
     ) throws(StoreError) -> Result {
-        let child = mint.child(of: token)
-        let (digest, childDigest) = (token.digest(mint.hasher), child.digest(mint.hasher))
         // The conditional UPDATE decides who rotates. It can only miss when another process has moved the row
         // in between, and then the row is looked at anew.
         for _ in 0..<Self.claimsMax {
             let stored = try store.find(token.sid)
+            let child = mint.child(of: token, fitting: stored?.session.secretDigest)
+            let childDigest = child.digest(mint.hasher)
             let decision = RefreshDecision.decide(
-                stored: stored, generation: token.generation, digest: digest, childDigest: childDigest,
-                now: now, raceWindow: raceWindow, keepWindow: keepWindow)
+                stored: stored, generation: token.generation, digest: token.digest(mint.hasher),
+                childDigest: childDigest, now: now, raceWindow: raceWindow, keepWindow: keepWindow)
             guard let stored else { return refuse(.unknownSession, token, client) }
             switch decision {
             case .rotate(let isAhead):
@@ -331,9 +332,7 @@ final class SessionBook {
         var signed = results
         for (index, issue) in issues.enumerated() {
             guard let issue else { continue }
-            signed[index].reply =
-                issue.signed(by: signer, mint: mint, policy: policy, now: now).map { .issued($0) }
-                ?? .unavailable
+            signed[index].reply = .issued(issue.signed(by: signer, mint: mint, policy: policy, now: now))
         }
         return signed
     }

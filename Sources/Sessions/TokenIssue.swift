@@ -15,10 +15,10 @@ struct TokenIssue: CustomStringConvertible, CustomReflectable {
     /// The subject's epoch.
     let epoch: Int64
 
-    /// The pair; nil when the signer fails, and then the same refresh token gives the same child once more.
+    /// The pair.
     func signed(
         by signer: TokenSigner, mint: RefreshTokenMint, policy: SessionPolicy, now: WallTime
-    ) -> IssuedTokens? {
+    ) -> IssuedTokens {
         // An access token outlives its session's final deadline by nothing.
         let expires = min(now.advanced(byMilliseconds: policy.accessLifetime), session.finalDeadline)
         let claims = AccessTokenClaims(
@@ -26,9 +26,9 @@ struct TokenIssue: CustomStringConvertible, CustomReflectable {
             issuedAt: now.seconds,
             expiresAt: expires.seconds, tokenID: Base64URL.text(RandomBytes.make(Self.tokenIDBytes).span),
             sessionID: session.sid, generation: token.generation, epoch: epoch, sessionClaims: session.claims)
-        guard let access = try? signer.sign(payload: claims.payload()) else { return nil }
         return IssuedTokens(
-            sid: session.sid, subject: session.subject, accessToken: access, refreshToken: mint.text(token),
+            sid: session.sid, subject: session.subject, accessToken: signer.sign(payload: claims.payload()),
+            refreshToken: mint.text(token),
             accessSeconds: max(0, expires.seconds - now.seconds),
             refreshSeconds: max(0, session.refreshDeadline.seconds - now.seconds))
     }
