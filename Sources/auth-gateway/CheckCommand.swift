@@ -1,5 +1,5 @@
 // `auth-gateway check`: reads a configuration and prints everything that is wrong with it. Needs no
-// state and no network; of keys only those that the configuration names for TLS.
+// state and no network; of keys only those that the configuration names.
 
 import Configuration
 import Network
@@ -18,6 +18,10 @@ enum CheckCommand {
         let remarks = GatewayTLS.remarks(on: configuration, at: Clock.wall)
         for remark in remarks { Console.error("\(remark.isError ? "error" : "warning"): \(remark.text)") }
         if remarks.contains(where: \.isError) { return .configuration }
+        if let problem = OwnKeys.problem(in: configuration.accessToken) {
+            Console.error("error: \(problem)")
+            return .configuration
+        }
         Console.print("\(path): the configuration is valid")
         return .success
     }

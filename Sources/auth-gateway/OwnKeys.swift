@@ -118,6 +118,16 @@ struct OwnKeys {
 // MARK: - Looking
 
 extension OwnKeys {
+    /// What is wrong with the files of a configuration; nil where nothing is, and where it names none.
+    static func problem(in configuration: AccessTokenConfiguration) -> String? {
+        do throws(Problem) {
+            _ = try keys(configuration.signingKeys, read(configuration.signingKeys))
+            return nil
+        } catch {
+            return error.reason
+        }
+    }
+
     /// Takes in what others have changed, and does what is due by time.
     ///
     /// - Parameter adoptsAlgorithm: the configuration has just been read: what it says of new keys holds.
