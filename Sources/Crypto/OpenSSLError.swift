@@ -48,6 +48,8 @@ package enum KeyError: Error, Sendable, Equatable {
     case weak
     /// A key of a kind that is not used here.
     case unsupported
+    /// The PEM text asks for a passphrase.
+    case encrypted
     /// OpenSSL could not read the PEM text.
     case unreadable(OpenSSLError)
 }

@@ -190,4 +190,4 @@ private final class Ed25519Verification {
 }
 
 /// The longest ECDSA signature in DER: P-521, two integers of 66 bytes with their heads.
-private let derBytesMax = 144
+let derBytesMax = 144

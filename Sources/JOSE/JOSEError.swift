@@ -15,6 +15,8 @@ package enum JOSEError: Error, Sendable, Equatable {
     case privateKeyExposed
     /// The numbers are no fit key.
     case unfitKey(KeyError)
+    /// A shared secret without a name of its own: none may be derived from it.
+    case namelessSecret
     /// Two keys of one set have the same `kid`, or one of several has none.
     case ambiguousKeyID
     /// A policy without an issuer or an audience would accept what it should not.

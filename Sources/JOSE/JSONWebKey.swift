@@ -29,6 +29,16 @@ package struct JSONWebKey: Sendable {
         if case .secret = material { true } else { false }
     }
 
+    /// How many bytes a signature, or tag, has.
+    package var signatureBytes: Int {
+        switch material {
+        case .secret: algorithm.hash.byteCount
+        case .publicKey(.ellipticCurve(let curve, _, _)): curve.coordinateBytes * 2
+        case .publicKey(.rsa(let modulus, _)): modulus.count
+        case .publicKey(.ed25519): 64
+        }
+    }
+
     /// Checks a JWK.
     ///
     /// - Parameters:

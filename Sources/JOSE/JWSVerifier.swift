@@ -58,7 +58,7 @@ package final class JWSVerifier {
         // "application/at+jwt" and reject tokens carrying any other value."
         if let types, !types.contains(where: header.hasType) { throw .wrongType }
         guard let index = keySet.index(kid: header.kid, algorithm: header.algorithm) else {
-            throw .unknownKey
+            throw keySet.refusal(kid: header.kid)
         }
         let key = keys[index]
         // RFC 8725 §3.1: the key knows its algorithm; the token's word only has to agree.

@@ -13,10 +13,15 @@ package struct KeySet: Sendable {
     package let ignoredCount: Int
     // The exact bytes of the kid: String equality would take two canonically equivalent spellings for one.
     private let indexByKid: [[UInt8]: Int]
+    /// Keys that have been of the set, and whether they were taken back.
+    private let formerByKid: [[UInt8]: Bool]
 
     /// A set of checked keys. Of several, each needs a `kid` of its own, but for one of each algorithm.
-    package init(keys: [JSONWebKey]) throws(JOSEError) {
-        try self.init(keys: keys, ignoredCount: 0)
+    ///
+    /// - Parameter former: keys that verify nothing any more, and are not taken for a stranger's.
+    package init(keys: [JSONWebKey], former: [FormerKey] = []) throws(JOSEError) {
+        let former = Dictionary(former.map { (Array($0.kid.utf8), $0.isWithdrawn) }) { $0 || $1 }
+        try self.init(keys: keys, former: former, ignoredCount: 0)
     }
 
     /// The usable public keys of a JWKS document (RFC 7517 §5).
@@ -49,10 +54,12 @@ package struct KeySet: Sendable {
             ignoredCount += keys.count - named.count
             keys = named
         }
-        try self.init(keys: keys, ignoredCount: ignoredCount)
+        try self.init(keys: keys, former: [:], ignoredCount: ignoredCount)
     }
 
-    private init(keys: [JSONWebKey], ignoredCount: Int) throws(JOSEError) {
+    private init(
+        keys: [JSONWebKey], former: [[UInt8]: Bool], ignoredCount: Int
+    ) throws(JOSEError) {
         var indexByKid: [[UInt8]: Int] = [:]
         var nameless: Set<SignatureAlgorithm> = []
         for (index, key) in keys.enumerated() {
@@ -65,6 +72,7 @@ package struct KeySet: Sendable {
         self.keys = keys
         self.ignoredCount = ignoredCount
         self.indexByKid = indexByKid
+        formerByKid = former
     }
 
     /// Where the key for a token stands in `keys`. A token without a `kid` is accepted only where there is no
@@ -78,6 +86,29 @@ package struct KeySet: Sendable {
         if keys.count == 1 { return 0 }
         let fitting = keys.indices.filter { keys[$0].algorithm == algorithm }
         return fitting.count == 1 ? fitting[0] : nil
+    }
+
+    /// What a token is refused for whose key is not in the set. All tokens of a key that went by itself have
+    /// expired: to say so, instead of "unknown", is what sends a browser to refresh.
+    func refusal(kid: String?) -> TokenRejection {
+        switch kid.flatMap({ formerByKid[Array($0.utf8)] }) {
+        case nil: .unknownKey
+        case false?: .expired
+        case true?: .revoked
+        }
+    }
+
+    /// The keys that have been taken back since `older` was in force.
+    package func withdrawn(since older: KeySet) -> [KeyIdentity] {
+        older.keys.filter { key in
+            key.kid.map { formerByKid[Array($0.utf8)] == true } ?? false
+        }.map(\.identity)
+    }
+
+    /// The set with the keys of another one that it lacks.
+    package func joined(with other: KeySet) -> KeySet {
+        let added = other.keys.filter { key in !keys.contains { $0.kid == key.kid } }
+        return (try? KeySet(keys: keys + added, former: formerByKid, ignoredCount: ignoredCount)) ?? self
     }
 
     /// The set as a public JWKS document, without any secret.

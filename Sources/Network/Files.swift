@@ -28,10 +28,21 @@ package enum Files {
             // What a crash or somebody else has left there may be readable by others, or a link elsewhere.
             try Syscalls.remove(temporary)
             let file = try Syscalls.open(temporary, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+            try Syscalls.giveToOwner(of: parent(of: path), file.raw)
             try Syscalls.writeAll(file.raw, bytes.span)
             try Syscalls.synchronise(file.raw)
         }
         try Syscalls.rename(temporary, to: path)
+        try synchroniseDirectory(of: path)
+    }
+
+    /// Removes a file, for good when this returns; one that is not there is no error.
+    package static func remove(_ path: String) throws(SystemError) {
+        try Syscalls.remove(path)
+        try synchroniseDirectory(of: path)
+    }
+
+    private static func synchroniseDirectory(of path: String) throws(SystemError) {
         let folder = try Syscalls.open(parent(of: path), flags: O_RDONLY | O_DIRECTORY)
         try Syscalls.synchronise(folder.raw)
     }
@@ -47,9 +58,25 @@ package enum Files {
     /// The value of an environment variable.
     package static func environment(_ name: String) -> String? { Syscalls.environment(name) }
 
-    private static func parent(of path: String) -> String {
+    fileprivate static func parent(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+}
+
+/// A lock that processes of one machine have on a file, until it goes or its process ends.
+package struct FileLock: ~Copyable {
+    private let file: FileDescriptor
+
+    private init(_ file: consuming FileDescriptor) { self.file = file }
+
+    /// A lock of this process alone, or one that others may share; nil while another process has one that
+    /// does not go with it. The file is made when it is not there.
+    package static func take(_ path: String, isShared: Bool = false) throws(SystemError) -> FileLock? {
+        let file = try Syscalls.open(path, flags: O_RDWR | O_CREAT)
+        try Syscalls.giveToOwner(of: Files.parent(of: path), file.raw)
+        if try !Syscalls.lock(file.raw, isShared: isShared) { return nil }
+        return FileLock(file)
     }
 }
 

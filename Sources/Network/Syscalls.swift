@@ -181,6 +181,24 @@ package enum Syscalls {
         if result < 0 && errno != ENOENT { throw SystemError(code: errno, call: "unlink \(path)") }
     }
 
+    /// Gives a file that root makes to the owner of its directory, who is to read it.
+    static func giveToOwner(of directory: String, _ descriptor: Int32) throws(SystemError) {
+        if geteuid() != 0 { return }
+        var status = stat()
+        let result = unsafe directory.withCString { unsafe stat($0, &status) }
+        if result < 0 { throw SystemError(code: errno, call: "stat \(directory)") }
+        if status.st_uid != 0, fchown(descriptor, status.st_uid, status.st_gid) < 0 {
+            throw SystemError(code: errno, call: "fchown")
+        }
+    }
+
+    /// Locks a file against other processes, without waiting. False: another one has it.
+    static func lock(_ descriptor: Int32, isShared: Bool) throws(SystemError) -> Bool {
+        if flock(descriptor, (isShared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0 { return true }
+        if errno == EWOULDBLOCK { return false }
+        throw SystemError(code: errno, call: "flock")
+    }
+
     static func setMode(_ path: String, _ mode: mode_t) throws(SystemError) {
         let result = unsafe path.withCString { unsafe chmod($0, mode) }
         if result < 0 { throw SystemError(code: errno, call: "chmod \(path)") }

@@ -22,9 +22,9 @@ package final class GatewayRuntime: Sendable {
     let identityNames: [[UInt8]]
     /// The refresh path without a final slash.
     let refreshPath: [UInt8]
-    let keys: KeySet
-    /// How a token that we have issued begins.
-    let tokenHead: [UInt8]
+    /// What our own tokens are verified with.
+    let publishedKeys: PublishedKeys
+    let metadata: IssuerMetadata
     let trustedProxies: TrustedProxies
     /// Whether a listener speaks TLS: then a plain one is plain to the client as well.
     let hasTLS: Bool
@@ -50,13 +50,13 @@ package final class GatewayRuntime: Sendable {
         services: GatewayServices, previous: GatewayRuntime? = nil
     ) throws(RuntimeError) {
         self.configuration = configuration
-        self.keys = keys
-        tokenHead = keys.keys.first?.kid.map { TokenSigner.head(kid: $0) } ?? []
+        publishedKeys = PublishedKeys(keys)
         trustedProxies = TrustedProxies(ranges: configuration.trustedProxies)
         hasTLS = configuration.listeners.contains { $0.security == .tls }
         strictTransportLine = Self.strictTransportLine(configuration)
         refreshRate = configuration.refreshToken.rate.map(RateLimiter.init)
-        claimsRoom = ClaimsRoom(configuration.accessToken, signatureBytes: 64)
+        claimsRoom = ClaimsRoom(
+            configuration.accessToken, signatureOverhead: keys.signatureOverhead)
         self.sessions = sessions
         self.services = services
         routes = RouteTable(configuration.routes, limits: configuration.limits)
@@ -80,6 +80,7 @@ package final class GatewayRuntime: Sendable {
         var path = Array(configuration.refreshToken.path.utf8)
         if path.last == UInt8(ascii: "/") { path.removeLast() }
         refreshPath = path
+        metadata = IssuerMetadata(configuration, refreshPath: path)
         var policy = ClaimsPolicy(
             issuer: configuration.accessToken.issuer, audiences: [configuration.accessToken.audience])
         policy.leewaySeconds = configuration.accessToken.leewayMilliseconds / 1000
@@ -101,6 +102,40 @@ package final class GatewayRuntime: Sendable {
         }
         self.exchanges = exchanges
     }
+
+    /// The same with other keys of our own, and all else as it is.
+    package init(_ other: GatewayRuntime, keys: KeySet) {
+        configuration = other.configuration
+        routes = other.routes
+        upstreams = other.upstreams
+        messageLimits = other.messageLimits
+        cookieNames = other.cookieNames
+        publicOrigin = other.publicOrigin
+        identityNames = other.identityNames
+        refreshPath = other.refreshPath
+        publishedKeys = PublishedKeys(keys)
+        metadata = other.metadata
+        trustedProxies = other.trustedProxies
+        hasTLS = other.hasTLS
+        strictTransportLine = other.strictTransportLine
+        refreshRate = other.refreshRate
+        claimsRoom = ClaimsRoom(
+            other.configuration.accessToken, signatureOverhead: keys.signatureOverhead)
+        claimsPolicy = other.claimsPolicy
+        issuers = other.issuers
+        exchanges = other.exchanges
+        sessions = other.sessions
+        services = other.services
+    }
+}
+
+extension KeySet {
+    /// What the longest signature and key name take more than those of an ES256 key that the gateway makes;
+    /// they are spelled in base64url as the claims are, and so are bytes of the same kind.
+    fileprivate var signatureOverhead: Int {
+        let names = keys.map { $0.kid?.utf8.count ?? 0 }
+        return max(0, (keys.map(\.signatureBytes).max() ?? 0) - 64) + max(0, (names.max() ?? 0) - 43)
+    }
 }
 
 extension GatewayRuntime {
@@ -118,7 +153,7 @@ extension GatewayRuntime {
     /// Whose tokens are believed, by the keys of this moment: the gateway itself first. Beside them how often
     /// each foreign one's keys have changed.
     func trustedIssuers() -> (issuers: [TrustedIssuer], versions: [UInt64]) {
-        var trusted = [TrustedIssuer(policy: claimsPolicy, keys: keys)]
+        var trusted = [TrustedIssuer(policy: claimsPolicy, keys: publishedKeys.set)]
         var versions: [UInt64] = []
         for issuer in issuers {
             let (keys, version) = issuer.keys

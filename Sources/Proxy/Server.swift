@@ -3,6 +3,7 @@
 
 import Configuration
 import Dispatch
+package import JOSE
 package import Network
 import Observability
 import Primitives
@@ -154,6 +155,20 @@ package final class Server {
                 }
             }
         }
+    }
+
+    /// Has every shard verify our own tokens with these keys.
+    ///
+    /// - Parameter inForce: called on the main queue when every shard does.
+    package func change(keys: KeySet, inForce: @escaping @Sendable () -> Void) {
+        let new = GatewayRuntime(runtime, keys: keys)
+        runtime = new
+        let group = DispatchGroup()
+        for shard in shards {
+            group.enter()
+            shard.post(.changeKeys(new) { group.leave() })
+        }
+        group.notify(queue: .main, execute: inForce)
     }
 
     /// What is in force.

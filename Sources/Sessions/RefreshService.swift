@@ -51,6 +51,16 @@ package final class RefreshService: Sendable {
         book.withLock { $0.policy = policy }
     }
 
+    /// Has another key sign: whatever is issued when this has returned is its work.
+    package func change(signingKey: SigningKey) throws(JOSEError) {
+        try book.withLock { book throws(JOSEError) in book.signer = try TokenSigner(key: signingKey) }
+    }
+
+    /// Has the first of these keys make refresh tokens, and all of them be believed.
+    package func change(refreshKeys: [RefreshKey]) {
+        book.withLock { $0.mint = RefreshTokenMint(keys: refreshKeys) }
+    }
+
     /// Tells every shard what was revoked lately; called once, before the first request is served.
     package func publishRecentRevocations(inForce: @escaping @Sendable () -> Void) throws(StoreError) {
         let now = clock()

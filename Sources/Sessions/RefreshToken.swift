@@ -8,7 +8,8 @@
 // The tag is checked before anything else, so a forged token costs one HMAC and never reaches the store. The
 // ratchet makes a rotation repeatable: the same parent always has the same child, also after a crash, in a
 // second process or over a restored backup, and the store needs to keep nothing but a digest of the current
-// secret.
+// secret. A child is made with the newest server key; one that was made before that key came is found again
+// by the digest.
 
 package import Crypto
 package import Primitives
@@ -55,13 +56,25 @@ package final class RefreshTokenMint {
     }
 
     /// The one child of a token: the same whenever it is asked for.
-    package func child(of parent: RefreshToken) -> RefreshToken {
+    ///
+    /// - Parameter digest: what is stored of the session's current secret. Where that is a child of the token
+    ///   under an older key, it is the child, and no other may come beside it.
+    package func child(of parent: RefreshToken, fitting digest: SHA256Digest? = nil) -> RefreshToken {
+        let child = child(of: parent, under: current)
+        guard let digest, keys.count > 1, child.digest(hasher) != digest else { return child }
+        for number in keys.keys where number != current {
+            let older = self.child(of: parent, under: number)
+            if older.digest(hasher) == digest { return older }
+        }
+        return child
+    }
+
+    private func child(of parent: RefreshToken, under keyNumber: UInt8) -> RefreshToken {
         let generation = parent.generation + 1
-        let secret = mac(parent.keyNumber).authenticate(
+        let secret = mac(keyNumber).authenticate(
             Self.refreshLabel, parent.sid.bytes, Self.bytes(generation), parent.secret)
-        // The child stays with its parent's key, so that it is the same before and after a key is replaced.
         return RefreshToken(
-            sid: parent.sid, generation: generation, secret: secret.bytes, keyNumber: parent.keyNumber)
+            sid: parent.sid, generation: generation, secret: secret.bytes, keyNumber: keyNumber)
     }
 
     /// The token as clients carry it.
@@ -113,41 +126,4 @@ package final class RefreshTokenMint {
     private static let bodyBytes = 1 + 16 + 4 + 32
     private static let rawBytes = bodyBytes + 16
     private static let textBytes = 3 + 92
-}
-
-/// A server key that refresh tokens hang on. In the state directory as one line: `1 <base64url of 32 bytes>`.
-package struct RefreshKey: Sendable, CustomStringConvertible, CustomReflectable {
-    package let number: UInt8
-    let secret: [UInt8]
-
-    /// A new random key.
-    package init(number: UInt8) {
-        self.number = number
-        secret = RandomBytes.make(32)
-    }
-
-    /// The keys of a key file, first the current one; nil when a line is malformed or a number stands twice.
-    package static func parse(_ text: [UInt8]) -> [RefreshKey]? {
-        var keys: [RefreshKey] = []
-        for line in text.split(separator: UInt8(ascii: "\n")) {
-            let parts = line.split(separator: UInt8(ascii: " "))
-            guard parts.count == 2, let number = UInt8(String(decoding: parts[0], as: UTF8.self)),
-                let secret = Base64URL.decode(Array(parts[1]).span), secret.count == 32,
-                !keys.contains(where: { $0.number == number })
-            else { return nil }
-            keys.append(RefreshKey(number: number, secret: secret))
-        }
-        return keys.isEmpty ? nil : keys
-    }
-
-    /// The line of the key file.
-    package var line: [UInt8] { Array("\(number) \(Base64URL.text(secret.span))\n".utf8) }
-
-    private init(number: UInt8, secret: [UInt8]) {
-        self.number = number
-        self.secret = secret
-    }
-
-    package var description: String { "refresh key \(number)" }
-    package var customMirror: Mirror { Mirror(self, children: [:]) }
 }

@@ -10,9 +10,9 @@ import Primitives
 
 /// Sessions, and how they begin, rotate and end.
 final class SessionBook {
-    private let store: any SessionStore
-    private let mint: RefreshTokenMint
-    private let signer: TokenSigner
+    let store: any SessionStore
+    var mint: RefreshTokenMint
+    var signer: TokenSigner
     var policy: SessionPolicy
     private var nextPurge = WallTime(milliseconds: 0)
 
@@ -124,49 +124,6 @@ final class SessionBook {
         }
     }
 
-    // MARK: - Beginning
-
-    private func begin(
-        _ new: NewSession, _ token: RefreshToken, now: WallTime
-    ) throws(StoreError) -> Result {
-        let epoch = try store.epoch(of: new.subject)
-        let finalDeadline = now.advanced(byMilliseconds: policy.maxLifetime)
-        let session = Session(
-            sid: token.sid, subject: new.subject, claims: new.claims, client: new.client, created: now,
-            refreshed: now, idleDeadline: idleDeadline(now, finalDeadline), finalDeadline: finalDeadline,
-            generation: 0,
-            secretDigest: token.digest(mint.hasher), rotated: now, isConfirmed: false, epoch: epoch,
-            ended: nil)
-        var result = Result(reply: .unavailable)
-        if let replaced = new.replacing { result = try end(replaced, .replaced, now: now) }
-        try store.insert(session)
-        issue(session, token, epoch)
-        result.events.append(
-            AuditEvent(.sessionStarted, sid: token.sid, subject: new.subject, address: new.client.address))
-        return result
-    }
-
-    private func exchange(
-        _ new: NewSession, _ token: RefreshToken, raceWindow: Int64, now: WallTime
-    ) throws(StoreError) -> Result {
-        guard let stored = try store.find(token.sid) else { return try begin(new, token, now: now) }
-        let session = stored.session
-        let age = now.milliseconds - session.rotated.milliseconds
-        let isRetry =
-            stored.state(at: now) == .live && session.generation == 0
-            && session.secretDigest == token.digest(mint.hasher)
-            && (!session.isConfirmed || age <= raceWindow)
-        guard isRetry, try handOutAgain(session, now: now) else {
-            return refuse(.exchanged, token, new.client)
-        }
-        issue(session, token, stored.subjectEpoch)
-        return Result(reply: .unavailable)
-    }
-
-    private func idleDeadline(_ now: WallTime, _ finalDeadline: WallTime) -> WallTime {
-        min(now.advanced(byMilliseconds: policy.idleLifetime), finalDeadline)
-    }
-
     // MARK: - Rotation
 
     /// The genuine candidate that can be exchanged; else the newest. A stale cookie beside the good one is no
@@ -182,10 +139,11 @@ final class SessionBook {
         if !meant.isEmpty { genuine = meant }
         if genuine.count <= 1 { return genuine.first }
         for token in genuine {
+            let stored = try store.find(token.sid)
+            let child = mint.child(of: token, fitting: stored?.session.secretDigest)
             let decision = RefreshDecision.decide(
-                stored: try store.find(token.sid), generation: token.generation,
-                digest: token.digest(mint.hasher), childDigest: mint.child(of: token).digest(mint.hasher),
-                now: now, raceWindow: raceWindow)
+                stored: stored, generation: token.generation, digest: token.digest(mint.hasher),
+                childDigest: child.digest(mint.hasher), now: now, raceWindow: raceWindow)
             switch decision {
             case .rotate, .keep, .repeatChild: return token
             case .endForReplay, .refuse: continue
@@ -202,15 +160,15 @@ final class SessionBook {
         _ token: RefreshToken, raceWindow: Int64, keepWindow: Int64?, _ client: ClientDescription,
         now: WallTime
     ) throws(StoreError) -> Result {
-        let child = mint.child(of: token)
-        let (digest, childDigest) = (token.digest(mint.hasher), child.digest(mint.hasher))
         // The conditional UPDATE decides who rotates. It can only miss when another process has moved the row
         // in between, and then the row is looked at anew.
         for _ in 0..<Self.claimsMax {
             let stored = try store.find(token.sid)
+            let child = mint.child(of: token, fitting: stored?.session.secretDigest)
+            let childDigest = child.digest(mint.hasher)
             let decision = RefreshDecision.decide(
-                stored: stored, generation: token.generation, digest: digest, childDigest: childDigest,
-                now: now, raceWindow: raceWindow, keepWindow: keepWindow)
+                stored: stored, generation: token.generation, digest: token.digest(mint.hasher),
+                childDigest: childDigest, now: now, raceWindow: raceWindow, keepWindow: keepWindow)
             guard let stored else { return refuse(.unknownSession, token, client) }
             switch decision {
             case .rotate(let isAhead):
@@ -242,7 +200,7 @@ final class SessionBook {
 
     /// While the child is unconfirmed, each handing out of it opens the race window anew: a second tab that
     /// asks beside this one may come when the first has confirmed already, however long ago the rotation was.
-    private func handOutAgain(_ session: Session, now: WallTime) throws(StoreError) -> Bool {
+    func handOutAgain(_ session: Session, now: WallTime) throws(StoreError) -> Bool {
         if session.isConfirmed || session.rotated >= now { return true }
         let again = Rotation(
             generation: session.generation, secretDigest: session.secretDigest, at: now,
@@ -279,7 +237,7 @@ final class SessionBook {
         return result
     }
 
-    private func refuse(
+    func refuse(
         _ rejection: RefreshRejection, _ token: RefreshToken, _ client: ClientDescription
     ) -> Result {
         let event = AuditEvent(
@@ -306,7 +264,7 @@ final class SessionBook {
         return all
     }
 
-    private func end(_ sid: SessionID, _ reason: EndReason, now: WallTime) throws(StoreError) -> Result {
+    func end(_ sid: SessionID, _ reason: EndReason, now: WallTime) throws(StoreError) -> Result {
         guard let session = try store.end(sid, Session.Ending(at: now, reason: reason)) else {
             return Result(reply: .ended(0))
         }
@@ -343,7 +301,7 @@ final class SessionBook {
     /// One entry per order of the current batch.
     private var issues: [TokenIssue?] = []
 
-    private func issue(_ session: Session, _ token: RefreshToken, _ epoch: Int64) {
+    func issue(_ session: Session, _ token: RefreshToken, _ epoch: Int64) {
         issues[issues.count - 1] = TokenIssue(session: session, token: token, epoch: epoch)
     }
 
@@ -352,9 +310,7 @@ final class SessionBook {
         var signed = results
         for (index, issue) in issues.enumerated() {
             guard let issue else { continue }
-            signed[index].reply =
-                issue.signed(by: signer, mint: mint, policy: policy, now: now).map { .issued($0) }
-                ?? .unavailable
+            signed[index].reply = .issued(issue.signed(by: signer, mint: mint, policy: policy, now: now))
         }
         return signed
     }

@@ -15,10 +15,10 @@ struct TokenIssue: CustomStringConvertible, CustomReflectable {
     /// The subject's epoch.
     let epoch: Int64
 
-    /// The pair; nil when the signer fails, and then the same refresh token gives the same child once more.
+    /// The pair.
     func signed(
         by signer: TokenSigner, mint: RefreshTokenMint, policy: SessionPolicy, now: WallTime
-    ) -> IssuedTokens? {
+    ) -> IssuedTokens {
         // An access token outlives its session's final deadline by nothing.
         let use = min(now.advanced(byMilliseconds: policy.useLifetime), session.finalDeadline)
         var claims = AccessTokenClaims(
@@ -34,8 +34,7 @@ struct TokenIssue: CustomStringConvertible, CustomReflectable {
             let refresh = SignedRefreshToken(
                 issuer: policy.issuer, subject: session.subject, sid: session.sid, issuedAt: now.seconds,
                 expiresAt: refreshDeadline.seconds, token: refreshToken)
-            guard let signed = try? signer.sign(payload: refresh.payload(), type: TokenStyle.refreshType)
-            else { return nil }
+            let signed = signer.sign(payload: refresh.payload(), type: TokenStyle.refreshType)
             refreshToken = String(decoding: signed, as: UTF8.self)
         case .single(let claim, _):
             refreshDeadline = min(now.advanced(byMilliseconds: policy.accessLifetime), refreshDeadline)
@@ -44,9 +43,9 @@ struct TokenIssue: CustomStringConvertible, CustomReflectable {
             claims.refreshToken = (TokenStyle.refreshClaim, refreshToken)
             refreshToken = ""
         }
-        guard let access = try? signer.sign(payload: claims.payload()) else { return nil }
         return IssuedTokens(
-            sid: session.sid, subject: session.subject, accessToken: access, refreshToken: refreshToken,
+            sid: session.sid, subject: session.subject, accessToken: signer.sign(payload: claims.payload()),
+            refreshToken: refreshToken,
             accessSeconds: max(0, use.seconds - now.seconds),
             refreshSeconds: max(0, refreshDeadline.seconds - now.seconds))
     }

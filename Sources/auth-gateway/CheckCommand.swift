@@ -1,5 +1,5 @@
 // `auth-gateway check`: reads a configuration and prints everything that is wrong with it. Needs no
-// state and no network; of keys only those that the configuration names for TLS.
+// state and no network; of keys only those that the configuration names.
 
 import Configuration
 import Network
@@ -22,6 +22,7 @@ enum CheckCommand {
         for remark in remarks { Console.error("\(remark.isError ? "error" : "warning"): \(remark.text)") }
         let problem =
             IssuerTarget.problem(of: configuration) ?? ExchangeTarget.problem(of: configuration)
+            ?? OwnKeys.problem(in: configuration.accessToken)
         if let problem { Console.error("error: \(problem)") }
         if remarks.contains(where: \.isError) || problem != nil { return .configuration }
         Console.print("\(path): the configuration is valid")

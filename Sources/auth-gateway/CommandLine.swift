@@ -9,8 +9,11 @@ import Primitives
 enum Command: Equatable {
     case run(configuration: String)
     case check(configuration: String)
+    case keys(KeysRequest, configuration: String)
     case version
     case help
+    /// The help of one command.
+    case text(String)
 }
 
 /// The codes that the process ends with.
@@ -48,6 +51,7 @@ enum CommandLineParser {
             return configurationPath(rest).map {
                 verb == "run" ? .run(configuration: $0) : .check(configuration: $0)
             }
+        case "keys": return KeysCommandLine.parse(rest, defaultPath: defaultPath)
         case "version", "-v", "--version": return .success(.version)
         case "help", "-h", "--help": return .success(.help)
         case _ where laterVerbs.contains(verb): return usage("the command '\(verb)' is not available yet")
@@ -75,7 +79,7 @@ enum CommandLineParser {
 
     /// Verbs that are to come: known, so that nobody takes them for a typing error.
     private static let laterVerbs: Set<String> = [
-        "reload", "healthcheck", "keys", "sessions", "explain", "token",
+        "reload", "healthcheck", "sessions", "explain", "token",
     ]
 
     private static let defaultPath = "/etc/auth-gateway/gateway.conf"
@@ -83,6 +87,7 @@ enum CommandLineParser {
     private static let synopsis = """
         usage: auth-gateway run [-c FILE]      serve
                auth-gateway check [-c FILE]    check a configuration and say everything that is wrong with it
+               auth-gateway keys …             show, change and take back keys: see keys --help
                auth-gateway version            print the version
                auth-gateway help               print this, and every directive of the configuration
 

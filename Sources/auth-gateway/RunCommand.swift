@@ -18,7 +18,9 @@ final class RunCommand {
     private let path: String
     private var server: Server?
     private var logs: Logs?
-    private var keys: KeySet?
+    private var keyWatch: OwnKeyWatch?
+    /// Shows other processes that a gateway runs on the keys.
+    private var presence: FileLock?
     private var configuration: GatewayConfiguration?
     private var services: GatewayServices?
     private var sessions: RefreshService?
@@ -56,14 +58,13 @@ final class RunCommand {
     private func serve(_ configuration: GatewayConfiguration) throws {
         let logs = try Logs(configuration.logs)
         self.logs = logs
-        let state: StateDirectory
-        let keys: KeySet
+        let keys: OwnKeys
         let feed = RevocationFeed()
         let sessions: RefreshService
         do {
-            state = try StateDirectory(path: configuration.stateDirectory)
-            keys = try KeySet(keys: [state.signingKey.publicKey])
-            sessions = try makeSessions(configuration, state, feed, logs)
+            let state = try StateDirectory(path: configuration.stateDirectory)
+            keys = try ownKeys(configuration)
+            sessions = try makeSessions(configuration, state, keys, feed, logs)
         } catch let problem as StateDirectory.Problem {
             throw StartProblem(reason: problem.reason)
         } catch let error as StoreError {
@@ -75,10 +76,10 @@ final class RunCommand {
         let services = GatewayServices(
             accessLog: logs.access, audit: logs.audit, log: logs.service, census: census)
         do {
-            (self.keys, self.sessions, self.services) = (keys, sessions, services)
+            (self.sessions, self.services) = (sessions, services)
             self.configuration = configuration
             let runtime = try GatewayRuntime(
-                configuration: configuration, keys: keys, sessions: sessions, services: services)
+                configuration: configuration, keys: keys.keySet, sessions: sessions, services: services)
             let ticketKeys = try keysOfTickets(configuration)
             certificateFiles = GatewayTLS.files(of: configuration)
             for remark in GatewayTLS.remarks(on: configuration, at: Clock.wall) {
@@ -88,6 +89,9 @@ final class RunCommand {
             let server = Server(runtime, tls: tls)
             self.server = server
             watchCertificates()
+            let keyWatch = OwnKeyWatch(keys, server, sessions, services)
+            self.keyWatch = keyWatch
+            every(seconds: OwnKeyWatch.intervalSeconds) { keyWatch.look() }
             try server.startShards(
                 configuration.workers ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), feed: feed)
             // Nothing is served before every shard knows what has been revoked.
@@ -103,14 +107,23 @@ final class RunCommand {
         }
     }
 
+    private func ownKeys(_ configuration: GatewayConfiguration) throws -> OwnKeys {
+        let directory = KeyDirectory(state: configuration.stateDirectory)
+        try directory.make()
+        let isAlone = try directory.isUnused()
+        presence = try directory.enter()
+        return try OwnKeys(configuration, directory, isAlone: isAlone, now: Clock.wall)
+    }
+
     private func makeSessions(
-        _ configuration: GatewayConfiguration, _ state: StateDirectory, _ feed: RevocationFeed, _ logs: Logs
+        _ configuration: GatewayConfiguration, _ state: StateDirectory, _ keys: OwnKeys,
+        _ feed: RevocationFeed, _ logs: Logs
     ) throws -> RefreshService {
         let (audit, service) = (logs.audit, logs.service)
         return RefreshService(
             store: try SQLiteSessionStore(path: state.databasePath),
-            mint: RefreshTokenMint(keys: state.refreshKeys),
-            signer: try TokenSigner(key: state.signingKey), policy: SessionPolicy(configuration), feed: feed,
+            mint: RefreshTokenMint(keys: keys.refreshKeys),
+            signer: try TokenSigner(key: keys.signingKey), policy: SessionPolicy(configuration), feed: feed,
             clock: { Clock.wall },
             audit: { event in
                 if event.kind == .storeFailed {
@@ -126,9 +139,8 @@ final class RunCommand {
     /// SIGHUP: the new configuration whole, or the old one as it was. What cannot change in a running process
     /// is said, and stays.
     private func reload() {
-        guard let server, let keys, let sessions, let services, let old = configuration, !isStopping else {
-            return
-        }
+        guard let server, let keyWatch, let sessions, let services, let old = configuration, !isStopping
+        else { return }
         let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
         for diagnostic in loaded.diagnostics { services.log.warning(diagnostic.rendered) }
         guard let new = loaded.configuration else {
@@ -136,8 +148,9 @@ final class RunCommand {
             return
         }
         do throws(RuntimeError) {
+            let keys = try keyWatch.keys(following: new)
             let runtime = try GatewayRuntime(
-                configuration: new, keys: keys, sessions: sessions, services: services,
+                configuration: new, keys: keyWatch.inForce, sessions: sessions, services: services,
                 previous: server.current)
             for remark in GatewayTLS.remarks(on: new, at: Clock.wall) { services.log.warning(remark.text) }
             let tls = try GatewayTLS.server(new, ticketKeys: try keysOfTickets(new))
@@ -145,6 +158,7 @@ final class RunCommand {
                 services.log.info("reloaded \(path)")
                 services.audit.record("config_reloaded", [])
             }
+            keyWatch.change(to: keys)
         } catch {
             refuseReload(error.reason)
             return

@@ -15,6 +15,11 @@ case .failure(let usage):
 switch command {
 case .help:
     Console.print(CommandLineParser.helpText)
+case .text(let text):
+    Console.print(text)
+case .keys(let request, let path):
+    umask(0o077)
+    exit(KeysCommand.run(request, configuration: path).rawValue)
 case .version:
     Console.print("auth-gateway \(Version.number)")
 case .check(let path):

@@ -183,9 +183,13 @@ class Own(unittest.TestCase):
     def test_keys_are_published(self):
         reply = curl(gateway.base + "/.well-known/jwks.json")
         self.assertEqual(reply.status, 200)
-        (key,) = reply.json["keys"]
-        self.assertEqual((key["kty"], key["crv"], key["alg"], key["use"]), ("EC", "P-256", "ES256", "sig"))
-        self.assertNotIn("d", key)
+        # The one that signs and the one that is to follow.
+        self.assertEqual(len(reply.json["keys"]), 2)
+        for key in reply.json["keys"]:
+            self.assertEqual(
+                (key["kty"], key["crv"], key["alg"], key["use"]), ("EC", "P-256", "ES256", "sig")
+            )
+            self.assertNotIn("d", key)
         self.assertEqual(curl(gateway.base + "/.well-known/jwks.json", method="POST").status, 405)
         self.assertEqual(
             curl(gateway.base + "/.well-known/jwks.json", method="POST").one("allow"), "GET, HEAD"

@@ -1,50 +1,15 @@
-// Private and public keys: the round trip through PEM, what is refused, and signatures with their nearest
-// forgeries.
+// Public keys: what is refused, and signatures with their nearest forgeries.
 
 import Crypto
 import Primitives
 import Testing
 
-@Suite struct PrivateKeyTests {
-    @Test("a key read back from its PEM text is the same key and signs for it")
-    func roundTrip() throws {
-        let key = PrivateKey.generate()
-        let copy = try PrivateKey(pem: key.pem)
-        #expect(copy.publicParameters == key.publicParameters)
-        #expect(String(decoding: key.pem, as: UTF8.self).hasPrefix("-----BEGIN PRIVATE KEY-----\n"))
-        let verification = try SignatureVerification(key: PublicKey(key.publicParameters), scheme: .ecdsa)
-        let signature = copy.sign("message".utf8.span)
-        #expect(signature.count == PrivateKey.signatureBytes)
-        #expect(verifies(verification, signature, "message"))
-        #expect(!verifies(verification, signature, "massage"))
-    }
-
-    @Test("two keys are two keys")
-    func fresh() {
-        #expect(PrivateKey.generate().publicParameters != PrivateKey.generate().publicParameters)
-    }
-
-    @Test("what is no PEM, or is cut, is refused")
-    func unreadable() {
-        let pem = PrivateKey.generate().pem
-        for broken in [[], Array("no key".utf8), Array(pem.prefix(pem.count / 2)), Array(pem.dropFirst(8))] {
-            #expect(throws: KeyError.self) { try PrivateKey(pem: broken) }
-        }
-    }
-
-    @Test("a key on another curve, an Ed25519 key and an encrypted key are refused")
-    func foreign() {
-        for pem in [p384PEM, ed25519PEM] {
-            #expect(throws: KeyError.unsupported) { try PrivateKey(pem: Array(pem.utf8)) }
-        }
-        #expect(throws: KeyError.self) { try PrivateKey(pem: Array(encryptedPEM.utf8)) }
-    }
-}
-
 @Suite struct PublicKeyTests {
     @Test("a point is accepted on its curve and refused beside it, short, long or on another curve")
     func points() throws {
-        guard case .ellipticCurve(_, let x, let y) = PrivateKey.generate().publicParameters else { return }
+        guard
+            case .ellipticCurve(_, let x, let y) = PrivateKey.generate(.ellipticCurve(.p256)).publicParameters
+        else { return }
         #expect(throws: Never.self) { try PublicKey(.ellipticCurve(.p256, x: x, y: y)) }
         var other = y
         other[31] ^= 1
@@ -88,7 +53,7 @@ import Testing
 @Suite struct SignatureVerificationTests {
     @Test("a key verifies under its own scheme only")
     func schemes() throws {
-        let key = try PublicKey(PrivateKey.generate().publicParameters)
+        let key = try PublicKey(PrivateKey.generate(.ellipticCurve(.p256)).publicParameters)
         #expect(throws: Never.self) { try SignatureVerification(key: key, scheme: .ecdsa) }
         for scheme in [SignatureScheme.ed25519, .rsaPKCS1(.sha256), .rsaPSS(.sha256)] {
             #expect(throws: KeyError.unsupported) { try SignatureVerification(key: key, scheme: scheme) }
@@ -97,9 +62,10 @@ import Testing
 
     @Test("an ES256 signature with one byte less or more, or as zeros, is refused")
     func lengths() throws {
-        let key = PrivateKey.generate()
+        let key = PrivateKey.generate(.ellipticCurve(.p256))
         let verification = try SignatureVerification(key: PublicKey(key.publicParameters), scheme: .ecdsa)
-        let signature = key.sign("message".utf8.span)
+        let generation = try SignatureGeneration(key: key, scheme: .ecdsa)
+        let signature = generation.sign("message".utf8.span)
         #expect(verifies(verification, signature, "message"))
         #expect(!verifies(verification, Array(signature.dropLast()), "message"))
         #expect(!verifies(verification, signature + [0], "message"))
@@ -155,27 +121,3 @@ private func verifies(_ verification: SignatureVerification, _ signature: [UInt8
 private func decoded(_ text: String) -> [UInt8]? { Base64URL.decode(text.utf8.span) }
 
 private let ed25519PublicKey = decoded("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo") ?? []
-
-// Keys made for this test with the openssl command; they protect nothing.
-private let p384PEM = """
-    -----BEGIN PRIVATE KEY-----
-    MIG2AgEAMBAGByqGSM49AgEGBSuBBAAiBIGeMIGbAgEBBDDNgJeYcKhml6EMEh2U
-    L51QOA33eGg+UzCWYIaUSrby/e3+9n6wm+h8rt/CKtO7PWuhZANiAATTnwhTMHx1
-    s4wZVMdd0c2jzrCzYCaw/+M9sz45iJRcl94RIqiiWz2hvZKcGDgW8y4/o7zj99hn
-    9BwUB8OzDwkEwzvtxdZS0/WNfjNzicYmy3ypyXjYbjk+egSDfZWhUto=
-    -----END PRIVATE KEY-----
-    """
-private let ed25519PEM = """
-    -----BEGIN PRIVATE KEY-----
-    MC4CAQAwBQYDK2VwBCIEIMyTWY8vpHgjtt5W2SBUjVjIl1tAGqlY9t+PS1STMxeL
-    -----END PRIVATE KEY-----
-    """
-private let encryptedPEM = """
-    -----BEGIN ENCRYPTED PRIVATE KEY-----
-    MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAjcXYh9LD6MIgICCAAw
-    DAYIKoZIhvcNAgkFADAdBglghkgBZQMEAQIEEMNtG6TU+RuJOng39WCHUnsEgZC4
-    zSk79LTc45E2Gq+CBXzyC/lKA/p8fQFaIo3dswVuD2614s6yz6uGZavom5fRSDT2
-    6LuV+PS2rtXcsbu6RE7ILiDBnmOKUYc1Q9snXrFE69hGfs/Z5Cs1wtISYvBDowqx
-    k9gCf2hdM0e5V6jjz3QgPOmziMNhL+W5NHrN+1C9spL846FVzLepCtThrdNJMHo=
-    -----END ENCRYPTED PRIVATE KEY-----
-    """

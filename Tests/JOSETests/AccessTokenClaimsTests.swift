@@ -22,12 +22,12 @@ import Testing
 
     @Test("a signed token is accepted by the gateway's own verifier, with everything in it")
     func roundTrip() throws {
-        let key = try SigningKey.generate()
-        let copy = try SigningKey(pem: key.pem)
-        #expect(copy.kid == key.kid && copy.kid.utf8.count == 43 && copy.publicKey.kid == key.kid)
+        let key = try SigningKey.generate(.es256)
+        let copy = try SigningKey(.es256, file: key.fileText, kid: nil)
+        #expect(copy.kid == key.kid && copy.kid.utf8.count == 43 && copy.verificationKey.kid == key.kid)
         let payload = try claims(session: #"{"scope":"read write","role":{"admin":true}}"#).payload()
         let token = try TokenSigner(key: copy).sign(payload: payload)
-        let keys = try KeySet(keys: [key.publicKey])
+        let keys = try KeySet(keys: [key.verificationKey])
         let verifier = try TokenVerifier(keys: keys, policy: policy())
         guard case .accepted(let verified) = verifier.verify(token.span, now: WallTime(seconds: 1000)) else {
             Issue.record("the gateway refuses its own token")
@@ -44,8 +44,8 @@ import Testing
 
     @Test("a key signs what another does not verify")
     func otherKey() throws {
-        let token = try TokenSigner(key: SigningKey.generate()).sign(payload: claims().payload())
-        let keys = try KeySet(keys: [SigningKey.generate().publicKey])
+        let token = try TokenSigner(key: SigningKey.generate(.es256)).sign(payload: claims().payload())
+        let keys = try KeySet(keys: [SigningKey.generate(.es256).verificationKey])
         let verifier = try TokenVerifier(keys: keys, policy: policy())
         guard case .refused(.unknownKey) = verifier.verify(token.span, now: WallTime(seconds: 1000)) else {
             Issue.record("a foreign key's token")

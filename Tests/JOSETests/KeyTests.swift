@@ -97,7 +97,7 @@ import Testing
         var text = "\(key) \(String(reflecting: key))"
         dump(key, to: &text)
         #expect(!text.contains("201") && text.contains("mac"))
-        let signing = try SigningKey.generate()
+        let signing = try SigningKey.generate(.es256)
         dump(signing, to: &text)
         #expect(!text.contains("PRIVATE") && !text.contains("45"))
     }

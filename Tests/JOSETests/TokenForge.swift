@@ -95,3 +95,14 @@ struct TokenForge {
 
 /// The value of a JSON text.
 func json(_ text: String) throws -> JSONValue { try JSONDocument(parsing: Array(text.utf8)).root }
+
+extension PrivateKey {
+    /// A fresh key for ES256.
+    static func generate() -> PrivateKey { generate(.ellipticCurve(.p256)) }
+
+    /// Its ES256 signature.
+    func sign(_ message: Span<UInt8>) -> [UInt8] {
+        guard let generation = try? SignatureGeneration(key: self, scheme: .ecdsa) else { return [] }
+        return generation.sign(message)
+    }
+}

@@ -90,7 +90,7 @@ struct SessionSignalTests {
 
     private func signal(_ status: String, _ fields: String, _ route: Route) throws -> String {
         let head = try Heads.response("HTTP/1.1 \(status)\r\n\(fields)\r\n")
-        switch SessionSignal.read(head, route: route, ClaimsRoom(Self.accessToken, signatureBytes: 64)) {
+        switch SessionSignal.read(head, route: route, ClaimsRoom(Self.accessToken, signatureOverhead: 0)) {
         case .none: return "none"
         case .malformed(let reason): return "malformed \(reason)"
         case .end(let scope): return "end \(scope.rawValue)"

@@ -30,11 +30,14 @@ final class RefreshSimulation {
         case timeout(Int, token: String)
         case rob(Int, delay: Int64)
         case replay(Int, token: String, generation: UInt32)
+        case rotateKey
     }
 
     private let gateway: ServiceHarness
     private var random: SeededGenerator
     private let hasClockSteps: Bool
+    /// The server keys, where they change.
+    private var ring: RefreshKeyRing?
     private var now: Int64 = 0
     private var sequence = 0
     private var events: [(at: Int64, number: Int, event: Event)] = []
@@ -44,11 +47,17 @@ final class RefreshSimulation {
 
     private(set) var requests = 0
     private(set) var replaysFound = 0
+    /// How many server keys have come, and how many have gone again.
+    private(set) var keysMade = 0
+    private(set) var keysGone = 0
     /// What must not be, in words.
     private(set) var violations: Set<String> = []
 
-    init(seed: UInt64, clientCount: Int, hasClockSteps: Bool, store: StoreKind) throws {
-        gateway = try ServiceHarness(store)
+    init(
+        seed: UInt64, clientCount: Int, hasClockSteps: Bool, store: StoreKind, rotatesKeys: Bool = false
+    ) throws {
+        ring = rotatesKeys ? RefreshKeyRing(idle: ServiceHarness.policy.idleLifetime) : nil
+        gateway = try ServiceHarness(store, keys: ring?.keys ?? [RefreshKey(number: 1)])
         random = SeededGenerator(seed: seed)
         self.hasClockSteps = hasClockSteps
         for index in 0..<clientCount {
@@ -58,6 +67,7 @@ final class RefreshSimulation {
         for index in stride(from: 0, to: clientCount, by: 4) {
             schedule(.rob(index, delay: index.isMultiple(of: 8) ? 0 : 3_600_000), in: 3_600_000...18_000_000)
         }
+        if rotatesKeys { schedule(.rotateKey, in: 0...Samples.day) }
         gateway.faults.failAtRandom(seed: seed)
     }
 
@@ -70,6 +80,7 @@ final class RefreshSimulation {
             if hasClockSteps && chance(100) {
                 gateway.clock.advance(-Int64.random(in: 0...3_600_000, using: &random))
             }
+            lookAtKeys()
             try handle(next.event)
         }
         gateway.faults.heal()
@@ -103,7 +114,21 @@ final class RefreshSimulation {
         case .answer(let index, let token, let tokens): try adopt(index, token, tokens)
         case .rob(let index, let delay): rob(index, delay)
         case .replay(let index, let token, let generation): try replay(index, token, generation)
+        case .rotateKey:
+            try ring?.rotate(
+                idle: ServiceHarness.policy.idleLifetime, force: true, now: gateway.clock.now())
+            keysMade += 1
+            schedule(.rotateKey, in: 0...(4 * Samples.day))
         }
+    }
+
+    /// What a gateway does every ten seconds.
+    private func lookAtKeys() {
+        guard let known = ring else { return }
+        let time = gateway.clock.now()
+        ring?.upkeep(idle: ServiceHarness.policy.idleLifetime, now: time)
+        keysGone += known.keys.count - (ring?.keys.count ?? 0)
+        gateway.service.change(refreshKeys: ring?.keys(at: time) ?? known.keys)
     }
 
     /// A client asks: up to two copies of the request go out, and it will ask again.
@@ -142,7 +167,9 @@ final class RefreshSimulation {
         clients[index].tokens = tokens
         clients[index].isWaiting = false
         clients[index].generation += 1
-        schedule(.wake(index), in: chance(100) ? 300_000...400_000_000 : 300_000...1_200_000)
+        // With keys that change, time has to pass: every second client is away for days.
+        let isAway = chance(ring == nil ? 100 : 2)
+        schedule(.wake(index), in: isAway ? 300_000...400_000_000 : 300_000...1_200_000)
         if !hasClockSteps && !clients[index].isRobbed {
             if try !gateway.isLetIn(tokens) { violations.insert("a fresh access token is refused") }
         }
@@ -199,6 +226,18 @@ final class RefreshSimulation {
         try run.run(requestsMax: 4000)
         #expect(run.violations.isEmpty, "seed \(seed)")
         #expect(run.requests >= 4000 && run.replaysFound > 0, "seed \(seed)")
+    }
+
+    @Test(
+        "the same while server keys come and go, also between a lost answer and its retry",
+        arguments: [7, 8, chosen])
+    func keyRotation(_ seed: UInt64) throws {
+        print("simulation with seed \(seed)")
+        let run = try RefreshSimulation(
+            seed: seed, clientCount: 40, hasClockSteps: false, store: .memory, rotatesKeys: true)
+        try run.run(requestsMax: 4000)
+        #expect(run.violations.isEmpty, "seed \(seed)")
+        #expect(run.keysMade > 10 && run.keysGone > 3, "seed \(seed)")
     }
 
     @Test("a clock that steps back now and then logs nobody out", arguments: [4, 5, chosen])

@@ -81,8 +81,8 @@ final class ServiceHarness: Sendable {
         _ kind: StoreKind = .memory, path: String? = nil, keys: [RefreshKey] = [RefreshKey(number: 1)],
         policy: SessionPolicy = policy
     ) throws {
-        let key = try SigningKey.generate()
-        keySet = try KeySet(keys: [key.publicKey])
+        let key = try SigningKey.generate(.es256)
+        keySet = try KeySet(keys: [key.verificationKey])
         let base = try path.map { try SQLiteSessionStore(path: $0) } ?? kind.make()
         let store = FaultyStore(base, faults)
         let (clock, log) = (clock, AuditLog())

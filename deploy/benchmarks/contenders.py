@@ -160,7 +160,9 @@ def start(folder, only):
                                          write(f"{folder}/gateway.conf", GATEWAY_CONF.format(**names))])
     contenders = [gateway]
     await_port(GATEWAY)
-    subprocess.run(["openssl", "ec", "-in", f"{folder}/state/signing-key.pem", "-pubout", "-out",
+    with open(f"{folder}/state/keys/keys.json") as file:
+        active = next(key["kid"] for key in json.load(file)["keys"] if key["state"] == "active")
+    subprocess.run(["openssl", "ec", "-in", f"{folder}/state/keys/{active}.pem", "-pubout", "-out",
                     f"{folder}/public.pem"], check=True, capture_output=True)
     if "nginx" in only:
         contenders.insert(0, Proxy("nginx", NGINX, [

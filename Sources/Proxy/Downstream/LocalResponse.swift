@@ -108,8 +108,8 @@ struct LocalResponse {
             output.append(connection)
             output.append("\r\n")
         }
-        // RFC 9110 §8.6: no Content-Length in a 204.
-        if status == 204 {
+        // RFC 9110 §8.6: no Content-Length in a 204; in a 304 it would be the one of the 200.
+        if status == 204 || status == 304 {
             output.append("\r\n")
             return
         }

@@ -1,4 +1,4 @@
-// The gateway's own doors on the public side: everything under the refresh path, and the published keys.
+// The gateway's own doors on the public side: everything under the refresh path, and what is published.
 // Which of them a request is for, and what is common to all.
 
 import JOSE
@@ -13,7 +13,7 @@ enum Endpoint {
     static func isLocal(_ connection: DownstreamConnection) -> Bool {
         let refreshPath = connection.shard.runtime.refreshPath
         return connection.withPath { path in
-            if path.equals(keySetPath.span) { return true }
+            if Publication.document(at: path, connection.shard.runtime) != nil { return true }
             if path.count < refreshPath.count { return false }
             for index in 0..<refreshPath.count where path[index] != refreshPath[index] { return false }
             return path.count == refreshPath.count || path[refreshPath.count] == UInt8(ascii: "/")
@@ -22,11 +22,12 @@ enum Endpoint {
 
     /// Answers a request whose body has been taken in.
     static func handle(_ connection: DownstreamConnection) {
-        let path = connection.withPath { String(lossy: $0) }
-        if path == "/.well-known/jwks.json" {
-            publishKeys(connection)
+        let published = connection.withPath { Publication.document(at: $0, connection.shard.runtime) }
+        if let published {
+            Publication.answer(connection, published)
             return
         }
+        let path = connection.withPath { String(lossy: $0) }
         if let limiter = connection.shard.runtime.refreshRate,
             case .refused(let seconds) = limiter.admit(
                 connection.addressKey, now: connection.shard.loop.now)
@@ -51,18 +52,8 @@ enum Endpoint {
         return false
     }
 
-    /// RFC 7517 §5: the keys with which an upstream can check our tokens itself.
-    private static func publishKeys(_ connection: DownstreamConnection) {
-        if !allows([.get, .head], "GET, HEAD", connection) { return }
-        var response = LocalResponse.json(200, connection.shard.runtime.keys.jwksText)
-        response.contentType = "application/jwk-set+json"
-        response.fields.append(("Cache-Control", "public, max-age=300"))
-        connection.respond(response)
-    }
-
     /// What an endpoint takes in: tokens and small JSON.
     static let bodyBytesMax = 16 * 1024
-    private static let keySetPath = Array("/.well-known/jwks.json".utf8)
 }
 
 /// The parameters of a request to an endpoint: `application/x-www-form-urlencoded` as OAuth has it, or a JSON

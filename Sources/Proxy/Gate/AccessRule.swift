@@ -164,11 +164,12 @@ enum AccessRule {
     private static func isOurs(
         _ token: ByteRange, _ head: borrowing RequestHead, _ runtime: GatewayRuntime
     ) -> Bool {
-        let tokenHead = runtime.tokenHead
-        let count = tokenHead.count
-        if token.count < count { return false }
-        return head.block.withBytes { bytes in
-            bytes.extracting(token.start..<token.start + count).equals(tokenHead.span)
+        head.block.withBytes { bytes in
+            runtime.publishedKeys.tokenHeads.contains { tokenHead in
+                let count = tokenHead.count
+                if token.count < count { return false }
+                return bytes.extracting(token.start..<token.start + count).equals(tokenHead.span)
+            }
         }
     }
 

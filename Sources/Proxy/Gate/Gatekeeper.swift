@@ -21,6 +21,8 @@ package final class Gatekeeper {
     /// Tells verdicts that were reached by other keys or another configuration from today's.
     private var generation: UInt32 = 0
     private var revocations = RevocationTable()
+    /// Keys of ours that were taken back: for streams that were opened with a token of one.
+    private var withdrawnKeys: Set<KeyIdentity> = []
     private var sightings: [Sighting] = []
 
     /// - Parameter issuers: the gateway itself first.
@@ -46,6 +48,7 @@ package final class Gatekeeper {
     /// Takes an issuer's new keys into use. What the old ones let in is believed as long as its own key is
     /// among the new.
     func change(keys: KeySet, ofIssuer index: Int) throws(JOSEError) {
+        if index == 0 { withdrawnKeys.formUnion(keys.withdrawn(since: issuers.own.keys)) }
         try issuers.change(keys: keys, ofIssuer: index)
         if index == 0 {
             identifier = try Self.identifier(issuers.own, sessionLifetimeSeconds)
@@ -110,7 +113,8 @@ package final class Gatekeeper {
 
     /// What a token has been taken back by. Another issuer's subjects are not ours, whatever their names.
     private func revocation(of token: VerifiedToken) -> TokenRejection? {
-        token.isOurs ? revocations.refusal(of: token) : nil
+        if !token.isOurs { return nil }
+        return withdrawnKeys.contains(token.key) ? .revoked : revocations.refusal(of: token)
     }
 
     /// The session that a token of ours belongs to, also when the token has expired.

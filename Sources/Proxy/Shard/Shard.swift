@@ -134,6 +134,9 @@ package final class Shard {
             case .change(let runtime, let inForce):
                 change(to: runtime)
                 inForce()
+            case .changeKeys(let runtime, let inForce):
+                changeKeys(to: runtime)
+                inForce()
             case .drain(let drained):
                 self.drained = drained
                 drain()
@@ -179,6 +182,17 @@ package final class Shard {
         for pool in old { pool.retire() }
         prober?.change(to: new.upstreams)
         keyWatch?.change(to: new.issuers)
+    }
+
+    private func changeKeys(to new: GatewayRuntime) {
+        do throws(JOSEError) {
+            try gatekeeper.change(keys: new.publishedKeys.set, ofIssuer: 0)
+        } catch {
+            new.services.log.error("a shard keeps the old keys: the new ones cannot be used: \(error)")
+            return
+        }
+        runtime = new
+        cutRevokedStreams()
     }
 
     /// All of them are looked at: revocations are rare, and come in batches.

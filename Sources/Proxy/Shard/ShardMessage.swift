@@ -45,6 +45,8 @@ package enum ShardMessage: Sendable {
     case lookAgain(UpstreamTarget)
     /// A new configuration: requests from here on are served by it, those that have begun end as they began.
     case change(GatewayRuntime, inForce: @Sendable () -> Void)
+    /// The same configuration with other keys of our own: what a key that stays has let in stays let in.
+    case changeKeys(GatewayRuntime, inForce: @Sendable () -> Void)
     /// Serve what has begun, begin nothing new; `drained` is called when no connection is left.
     case drain(drained: @Sendable () -> Void)
 }

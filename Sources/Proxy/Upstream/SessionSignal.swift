@@ -111,10 +111,10 @@ struct ClaimsRoom: Sendable {
     /// A claim that the gateway writes by its configuration.
     let reservedName: String?
 
-    /// - Parameter signatureBytes: of the longest signature that is made.
-    init(_ token: AccessTokenConfiguration, signatureBytes: Int) {
+    /// - Parameter signatureOverhead: what key names and signatures take more than those of ES256.
+    init(_ token: AccessTokenConfiguration, signatureOverhead: Int) {
         reservedName = token.useExpiry?.claim
-        var taken = token.issuer.utf8.count + token.audience.utf8.count + max(0, signatureBytes - 64)
+        var taken = token.issuer.utf8.count + token.audience.utf8.count + signatureOverhead
         // The second expiry, and the refresh token that a single token carries.
         if let useExpiry = token.useExpiry { taken += useExpiry.claim.utf8.count + 14 + 110 }
         bytes = Self.bytesMax - taken

@@ -1,0 +1,52 @@
+// How sessions begin: with a login, or once for a credential of another system.
+//
+// Owned by: the sessions queue, as the rest of `SessionBook`.
+
+import JOSE
+import Primitives
+
+extension SessionBook {
+    /// Begins a session with its first token.
+    func begin(_ new: NewSession, _ token: RefreshToken, now: WallTime) throws(StoreError) -> Result {
+        let epoch = try store.epoch(of: new.subject)
+        let finalDeadline = now.advanced(byMilliseconds: policy.maxLifetime)
+        let session = Session(
+            sid: token.sid, subject: new.subject, claims: new.claims, client: new.client, created: now,
+            refreshed: now, idleDeadline: idleDeadline(now, finalDeadline), finalDeadline: finalDeadline,
+            generation: 0,
+            secretDigest: token.digest(mint.hasher), rotated: now, isConfirmed: false, epoch: epoch,
+            ended: nil)
+        var result = Result(reply: .unavailable)
+        if let replaced = new.replacing { result = try end(replaced, .replaced, now: now) }
+        try store.insert(session)
+        issue(session, token, epoch)
+        result.events.append(
+            AuditEvent(.sessionStarted, sid: token.sid, subject: new.subject, address: new.client.address))
+        return result
+    }
+
+    /// Begins the session that a credential is good for. Presented again by a client that has lost the
+    /// answer, or by a request beside the one that was answered, it gets the same tokens; later it is worth
+    /// nothing.
+    func exchange(
+        _ new: NewSession, _ token: RefreshToken, raceWindow: Int64, now: WallTime
+    ) throws(StoreError) -> Result {
+        guard let stored = try store.find(token.sid) else { return try begin(new, token, now: now) }
+        let session = stored.session
+        let age = now.milliseconds - session.rotated.milliseconds
+        let isRetry =
+            stored.state(at: now) == .live && session.generation == 0
+            && session.secretDigest == token.digest(mint.hasher)
+            && (!session.isConfirmed || age <= raceWindow)
+        guard isRetry, try handOutAgain(session, now: now) else {
+            return refuse(.exchanged, token, new.client)
+        }
+        issue(session, token, stored.subjectEpoch)
+        return Result(reply: .unavailable)
+    }
+
+    /// Until when a session lives that is refreshed now.
+    func idleDeadline(_ now: WallTime, _ finalDeadline: WallTime) -> WallTime {
+        min(now.advanced(byMilliseconds: policy.idleLifetime), finalDeadline)
+    }
+}
