@@ -192,6 +192,7 @@ package struct GatewayServices: Sendable {
     package let audit: AuditLog
     package let log: ServiceLog
     package let census: ConnectionCensus
+    let metrics = GatewayMetrics()
 
     package init(accessLog: LogSink?, audit: AuditLog, log: ServiceLog, census: ConnectionCensus) {
         self.accessLog = accessLog

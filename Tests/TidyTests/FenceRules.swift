@@ -26,7 +26,8 @@ enum FenceRules {
         "Sources/Network/Mailbox.swift", "Sources/Observability/LogSink.swift",
         "Sources/Proxy/Gate/RateLimiter.swift", "Sources/Proxy/Shard/ConnectionCensus.swift",
         "Sources/Proxy/Upstream/UpstreamServer.swift", "Sources/Proxy/Upstream/ServerDirectory.swift",
-        "Sources/Proxy/Issuers/IssuerTarget.swift",
+        "Sources/Proxy/Issuers/IssuerTarget.swift", "Sources/Observability/Metrics.swift",
+        "Sources/Proxy/Shard/ShardMetrics.swift",
         "Sources/Sessions/RefreshService.swift", "Sources/Sessions/RevocationFeed.swift",
     ]
 

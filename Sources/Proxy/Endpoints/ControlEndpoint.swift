@@ -48,6 +48,13 @@ enum ControlEndpoint {
         }
     }
 
+    private static func respondMetrics(_ connection: DownstreamConnection) {
+        let shard = connection.shard
+        let text = shard.runtime.services.metrics.text(shard.runtime, now: shard.loop.now)
+        connection.respond(
+            LocalResponse(status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8", body: text))
+    }
+
     private static func call(_ connection: DownstreamConnection, _ segments: [String]) {
         let decoded = segments.compactMap { PercentDecoding.text(Array($0.utf8), plusIsSpace: false) }
         guard decoded.count == segments.count else {
@@ -58,6 +65,7 @@ enum ControlEndpoint {
             [UInt8](copying: bytes.extracting(connection.head.query.offsets))
         }
         switch (connection.head.method, decoded.count, decoded.first) {
+        case (.get, 1, "metrics"), (.head, 1, "metrics"): respondMetrics(connection)
         case (.post, 1, "sessions"): begin(connection)
         case (.get, 1, "sessions"):
             let subject = PercentDecoding.query("subject", in: query)

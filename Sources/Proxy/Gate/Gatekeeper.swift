@@ -5,6 +5,7 @@
 
 import Crypto
 import JOSE
+import Observability
 import Primitives
 import Sessions
 
@@ -24,6 +25,7 @@ package final class Gatekeeper {
     /// Keys of ours that were taken back: for streams that were opened with a token of one.
     private var withdrawnKeys: Set<KeyIdentity> = []
     private var sightings: [Sighting] = []
+    private var memoHits: UInt64 = 0
 
     /// - Parameter issuers: the gateway itself first.
     init(_ issuers: [TrustedIssuer], sessionLifetimeSeconds: Int64) throws(JOSEError) {
@@ -86,6 +88,7 @@ package final class Gatekeeper {
     ///   again, and comparing the bytes is cheaper than digesting them (15 against 500 ns).
     func check(_ token: Span<UInt8>, memo: inout TokenMemo, now: WallTime) -> TokenVerdict {
         if let known = memo.token, memo.generation == generation, token.equals(memo.bytes.span) {
+            memoHits &+= 1
             return judge(known, now)
         }
         let digest = hasher.digest(token)
@@ -151,11 +154,20 @@ package final class Gatekeeper {
         return taken
     }
 
+    /// Has others see how the cache fares.
+    func publish(to metrics: ShardMetrics) {
+        metrics.memoHits.set(memoHits)
+        metrics.cacheHits.set(cache.hits)
+        metrics.cacheMisses.set(cache.misses)
+        metrics.cacheTokens.set(UInt64(cache.count))
+        metrics.cacheBytes.set(UInt64(cache.bytes))
+    }
+
     /// Forgets revocations that no token can meet any more.
     func sweep(_ now: WallTime) { revocations.sweep(now) }
 
     /// Per shard: some 20,000 tokens of common size.
-    private static let cacheBytesMax = 32 * 1024 * 1024
+    static let cacheBytesMax = 32 * 1024 * 1024
 }
 
 /// The token that a connection presented last, in its exact bytes, and what it was verified to say.

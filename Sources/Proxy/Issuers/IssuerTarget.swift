@@ -26,6 +26,14 @@ package final class IssuerTarget: Sendable {
         var keys: KeySet
         var version: UInt64 = 0
         var attempt: Attempt?
+        var fetches = Fetches()
+    }
+
+    /// How the fetches of its keys went.
+    struct Fetches {
+        var successes: UInt64 = 0
+        var failures: UInt64 = 0
+        var lastSuccess: MonotonicInstant?
     }
 
     let configuration: IssuerConfiguration
@@ -43,7 +51,9 @@ package final class IssuerTarget: Sendable {
         let fixed = try FixedKeys.read(configuration)
         var first = State(fixed: fixed, keys: try Self.merge(fixed, [], configuration))
         if let previous, previous.configuration.keys.remote == configuration.keys.remote {
-            (first.fetched, first.attempt) = previous.state.withLock { ($0.fetched, $0.attempt) }
+            (first.fetched, first.attempt, first.fetches) = previous.state.withLock {
+                ($0.fetched, $0.attempt, $0.fetches)
+            }
             first.keys = try Self.merge(fixed, first.fetched, configuration)
         }
         state = Mutex(first)
@@ -81,6 +91,12 @@ package final class IssuerTarget: Sendable {
         fetched keys: [JSONWebKey]?, wasWanted: Bool, at now: MonotonicInstant
     ) throws(RuntimeError) -> Bool {
         try state.withLock { (state) throws(RuntimeError) in
+            if keys == nil {
+                state.fetches.failures += 1
+            } else {
+                state.fetches.successes += 1
+                state.fetches.lastSuccess = now
+            }
             if wasWanted {
                 state.attempt = Attempt(hasSucceeded: keys != nil, at: now)
             } else if keys != nil, let known = state.attempt {
@@ -93,6 +109,9 @@ package final class IssuerTarget: Sendable {
             return true
         }
     }
+
+    /// How the fetches of its keys went, since the start or since another place was configured for them.
+    var fetches: Fetches { state.withLock { $0.fetches } }
 
     /// Reads the files again.
     ///

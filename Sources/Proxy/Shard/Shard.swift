@@ -20,6 +20,7 @@ package final class Shard {
     let gatekeeper: Gatekeeper
     var buffers = ByteBufferPool(blockBytes: 16 * 1024, blocksMax: 256)
     var requestIDs = RequestIDMint()
+    let metrics: ShardMetrics
     private(set) var isDraining = false
     /// The wall time of the current batch of events.
     private(set) var wallTime = Clock.wall
@@ -73,6 +74,7 @@ package final class Shard {
         self.runtime = runtime
         loop = try EventLoop(queue: queue)
         mailbox = Mailbox(loop.wakeup)
+        metrics = runtime.services.metrics.addShard()
         let trusted = runtime.trustedIssuers()
         keyVersions = trusted.versions
         gatekeeper = try Gatekeeper(
@@ -219,6 +221,8 @@ package final class Shard {
         let sightings = gatekeeper.takeSightings()
         if !sightings.isEmpty { runtime.sessions.noteSeen(sightings) }
         gatekeeper.sweep(wallTime)
+        gatekeeper.publish(to: metrics)
+        metrics.connections.set(UInt64(connectionCount))
     }
 
     // MARK: - Connections
