@@ -102,6 +102,7 @@ enum KeysCommandLine {
         keys retire KID [--now]
             Takes a key out of use; tokens that it has signed stay good until they expire. With --now, for a
             key that somebody else may have, whatever is signed with it is refused at once: clients refresh,
-            and no session ends. If it was the active one, the next key takes over.
+            and no session ends, unless refresh tokens are signed too. If it was the active one, the next key
+            takes over.
         """
 }

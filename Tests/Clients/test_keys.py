@@ -13,7 +13,7 @@ import time
 import unittest
 
 import keys
-from clients import curl, login
+from clients import Raw, curl, login
 from harness import GATEWAY, Demo, Gateway, directory, launch, wait_until
 
 DAY = 86_400_000
@@ -187,6 +187,26 @@ class Withdrawal(KeysCase):
         gateway.stop()
         gateway.start()
         self.assertEqual(whoami(gateway, token).status, 401)
+
+    def test_streams_that_it_has_let_in_are_cut_and_others_are_not(self):
+        gateway = self.gateway()
+
+        def stream(token):
+            raw = Raw(gateway.port)
+            raw.send(f"GET /events HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\r\n")
+            self.assertIn(b" 200 ", raw.line_end(b"\r\n\r\n"))
+            return raw
+
+        stolen = self.signer(gateway)
+        first = stream(login(gateway)["access_token"])
+        keys.change(gateway, "rotate", "--force")
+        wait_until(lambda: self.signer(gateway) != stolen, 5, "another key signs")
+        second = stream(login(gateway, "bob", "builder")["access_token"])
+        self.assertTrue(first.receive())
+        keys.change(gateway, "retire", stolen, "--now")
+        self.assertTrue(first.rest(5).endswith(b"0\r\n\r\n"))
+        second.input = b""
+        self.assertTrue(second.receive())
 
     def test_the_active_key_gives_way_to_the_next(self):
         gateway = self.gateway()
