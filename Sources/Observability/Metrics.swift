@@ -36,7 +36,7 @@ package struct MetricsText {
 
     /// Begins a metric; its samples follow.
     ///
-    /// - Parameter name: with its unit, and `_total` where it counts, as Prometheus' naming practices have it.
+    /// - Parameter name: with its unit, and `_total` where it counts: Prometheus' naming practices.
     package mutating func begin(_ name: StaticString, _ kind: MetricKind, _ help: StaticString) {
         bytes += Array("# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n".utf8)
     }

@@ -20,6 +20,9 @@ case .text(let text):
 case .keys(let request, let path):
     umask(0o077)
     exit(KeysCommand.run(request, configuration: path).rawValue)
+case .token(let request, let path):
+    signal(SIGPIPE, SIG_IGN)
+    exit(TokenCommand.run(request, configuration: path).rawValue)
 case .version:
     Console.print("auth-gateway \(Version.number)")
 case .check(let path):

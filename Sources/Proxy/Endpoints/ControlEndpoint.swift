@@ -66,6 +66,7 @@ enum ControlEndpoint {
         }
         switch (connection.head.method, decoded.count, decoded.first) {
         case (.get, 1, "metrics"), (.head, 1, "metrics"): respondMetrics(connection)
+        case (.post, 2, "tokens") where decoded[1] == "inspect": TokenInspection.inspect(connection)
         case (.post, 1, "sessions"): begin(connection)
         case (.get, 1, "sessions"):
             let subject = PercentDecoding.query("subject", in: query)

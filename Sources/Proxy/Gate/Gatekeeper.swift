@@ -107,6 +107,13 @@ package final class Gatekeeper {
         return .accepted(verified)
     }
 
+    /// The verdict on a token that nobody has presented: it leaves no trace.
+    func inspect(_ token: Span<UInt8>, now: WallTime) -> TokenVerdict {
+        let verdict = issuers.verify(token, now: now)
+        guard case .accepted(let verified) = verdict else { return verdict }
+        return revocation(of: verified).map { .refused($0) } ?? verdict
+    }
+
     /// What is checked on every request, however often the token was seen: time and revocation.
     private func judge(_ known: VerifiedToken, _ now: WallTime) -> TokenVerdict {
         if let refusal = known.refusal(now: now) { return .refused(refusal) }

@@ -106,7 +106,7 @@ final class KeyFetch {
             let fetch = Fetch(
                 transport,
                 request: Fetch.request(
-                    url.path, authority: Array(url.authority.utf8), agent: "auth-gateway-keys",
+                    "GET", url.path, authority: Array(url.authority.utf8), agent: "auth-gateway-keys",
                     accept: "application/json"),
                 part: .whole(bytesMax: Self.answerBytesMax), timeoutMilliseconds: left, loop: shard.loop
             ) { [unowned self] in answered($0) }

@@ -66,11 +66,12 @@ final class Fetch: EventTarget {
     ///
     /// - Parameter fields: whole lines, with their ends.
     static func request(
-        _ path: String, authority: [UInt8], agent: StaticString, accept: StaticString? = nil,
-        fields: [UInt8] = []
+        _ method: StaticString, _ path: String, authority: [UInt8], agent: StaticString,
+        accept: StaticString? = nil, fields: [UInt8] = [], body: [UInt8] = []
     ) -> [UInt8] {
         var bytes = ByteBuffer()
-        bytes.append("GET ")
+        bytes.append(method)
+        bytes.append(" ")
         bytes.append(text: path)
         bytes.append(" HTTP/1.1\r\nHost: ")
         bytes.append(authority)
@@ -82,7 +83,13 @@ final class Fetch: EventTarget {
         }
         bytes.append("\r\n")
         bytes.append(fields)
+        if !body.isEmpty {
+            bytes.append("Content-Length: ")
+            bytes.append(decimal: UInt64(body.count))
+            bytes.append("\r\n")
+        }
         bytes.append("Connection: close\r\n\r\n")
+        bytes.append(body)
         return bytes.withReadable { [UInt8](copying: $0) }
     }
 

@@ -54,7 +54,7 @@ final class UpstreamCall {
             let fetch = Fetch(
                 transport,
                 request: Fetch.request(
-                    question.path, authority: server.shared.authority, agent: "auth-gateway",
+                    "GET", question.path, authority: server.shared.authority, agent: "auth-gateway",
                     accept: "application/json", fields: question.fields),
                 part: .whole(bytesMax: question.answerBytesMax),
                 timeoutMilliseconds: question.timeoutMilliseconds, loop: pool.shard.loop

@@ -1,4 +1,5 @@
-// What the shards have counted, gathered for `/metrics` on the control listener.
+// What the shards have counted, gathered for `/metrics` on the control listener. The list of the shards has a
+// lock, their numbers have none.
 
 import Configuration
 import JOSE

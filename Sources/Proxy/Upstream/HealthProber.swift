@@ -119,7 +119,8 @@ final class WatchedServer: EventTarget {
                 to: server.address, tls: server.tls?.makeSession())
             let probe = Fetch(
                 transport,
-                request: Fetch.request(check.path, authority: server.authority, agent: "auth-gateway-health"),
+                request: Fetch.request(
+                    "GET", check.path, authority: server.authority, agent: "auth-gateway-health"),
                 part: .head, timeoutMilliseconds: check.timeoutMilliseconds, loop: shard.loop
             ) { [unowned self] in probed(ProbeOutcome($0)) }
             try probe.start()

@@ -1,0 +1,166 @@
+// `auth-gateway token`: makes a token for ops, by way of the running gateway, so that it belongs to a session
+// like any other; and takes one apart, and says what would become of it here. What is printed of an inspected
+// token cannot be used.
+
+import Configuration
+import Network
+import Primitives
+import Proxy
+
+/// A request of `auth-gateway token`.
+enum TokenRequest: Equatable {
+    case issue(subject: String, claims: String?, label: String?, isJSON: Bool)
+    /// nil: the token comes by standard input, which no list of processes shows.
+    case inspect(token: String?, isJSON: Bool)
+}
+
+/// Carries out `auth-gateway token`.
+enum TokenCommand {
+    static func run(_ request: TokenRequest, configuration path: String) -> ExitCode {
+        let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
+        guard let configuration = loaded.configuration else {
+            for diagnostic in loaded.diagnostics { Console.error(diagnostic.rendered) }
+            Console.error(CheckCommand.summary(loaded, path))
+            return .configuration
+        }
+        do throws(RuntimeError) {
+            guard let control = configuration.control else {
+                throw RuntimeError(reason: "the configuration has no control listener to ask")
+            }
+            switch request {
+            case .issue(let subject, let claims, let label, let isJSON):
+                try issue(subject, claims, label, isJSON: isJSON, control)
+                return .success
+            case .inspect(let token, let isJSON):
+                let text = token ?? standardInput()
+                return try inspect(text, isJSON: isJSON, control) ? .success : .failure
+            }
+        } catch {
+            Console.error("auth-gateway: \(error.reason)")
+            return .failure
+        }
+    }
+
+    private static func issue(
+        _ subject: String, _ claims: String?, _ label: String?, isJSON: Bool, _ control: ControlConfiguration
+    ) throws(RuntimeError) {
+        var body = JSONWriter()
+        body.beginObject()
+        body.string("subject", subject)
+        if let claims {
+            guard let document = try? JSONDocument(parsing: Array(claims.utf8)), document.root.kind == .object
+            else { throw RuntimeError(reason: "--claims is no JSON object") }
+            body.json("claims", document.root.text)
+        }
+        body.string("label", label ?? "auth-gateway token issue")
+        body.endObject()
+        let answer = try ControlClient.call(control, "POST", "/sessions", json: body.bytes)
+        let document = try? JSONDocument(parsing: answer.body)
+        guard answer.status == 201, let token = document?.root["access_token"]?.string else {
+            let detail = document?.root["detail"]?.string ?? "status \(answer.status)"
+            throw RuntimeError(reason: "the gateway issues no token: \(detail)")
+        }
+        Console.print(isJSON ? String(decoding: answer.body, as: UTF8.self) : token)
+    }
+
+    /// - Returns: whether the token would be accepted.
+    private static func inspect(
+        _ token: String, isJSON: Bool, _ control: ControlConfiguration
+    ) throws(RuntimeError) -> Bool {
+        if token.isEmpty { throw RuntimeError(reason: "there is no token to inspect") }
+        var body = JSONWriter()
+        body.beginObject()
+        body.string("token", token)
+        body.endObject()
+        let answer = try ControlClient.call(control, "POST", "/tokens/inspect", json: body.bytes)
+        guard answer.status == 200, let verdict = try? JSONDocument(parsing: answer.body) else {
+            throw RuntimeError(reason: "the gateway does not say: status \(answer.status)")
+        }
+        let parts = TokenParts(token)
+        Console.print(isJSON ? parts.json(verdict.root) : parts.text(verdict.root))
+        return verdict.root["verdict"]?.string == "accepted"
+    }
+
+    /// One line, without the blanks around it.
+    private static func standardInput() -> String {
+        var text = readLine() ?? ""
+        while text.last?.isWhitespace == true { text.removeLast() }
+        return text
+    }
+}
+
+/// A token taken apart, believed in nothing, and without what would make it usable.
+struct TokenParts {
+    private let header: JSONDocument?
+    private let claims: JSONDocument?
+
+    init(_ token: String) {
+        let parts = token.split(separator: ".", omittingEmptySubsequences: false)
+        func document(_ index: Int) -> JSONDocument? {
+            guard parts.count == 3, let bytes = Base64URL.decode(Array(parts[index].utf8).span) else {
+                return nil
+            }
+            return try? JSONDocument(parsing: bytes)
+        }
+        header = document(0)
+        claims = document(1)
+    }
+
+    func text(_ verdict: JSONValue) -> String {
+        var lines: [String] = []
+        for (title, document) in [("header", header), ("claims", claims)] {
+            guard let document else { continue }
+            lines.append("\(title):")
+            for (name, value) in document.root.members {
+                lines.append(
+                    "  \(printable(name)): \(printable(Self.shown(name, value)))\(Self.time(name, value))")
+            }
+        }
+        if header == nil { lines.append("This is no JWT.") }
+        for (name, value) in verdict.members {
+            lines.append("\(name): \(printable(value.string ?? String(decoding: value.text, as: UTF8.self)))")
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    func json(_ verdict: JSONValue) -> String {
+        var writer = JSONWriter()
+        writer.beginObject()
+        for (title, document) in [("header", header), ("claims", claims)] {
+            guard let document, document.root.kind == .object else { continue }
+            writer.json(
+                title,
+                Array("{".utf8)
+                    + document.root.members.map { name, value in
+                        var member = JSONWriter()
+                        member.string(nil, name)
+                        return String(decoding: member.bytes, as: UTF8.self) + ":" + Self.shown(name, value)
+                    }.joined(separator: ",").utf8 + Array("}".utf8))
+        }
+        for (name, value) in verdict.members { writer.json(name, value.text) }
+        writer.endObject()
+        return String(decoding: writer.bytes, as: UTF8.self)
+    }
+
+    /// A claim as JSON. The refresh token in a single token, or in a signed one, is a secret.
+    private static func shown(_ name: String, _ value: JSONValue) -> String {
+        name == "rt" ? "\"••••\"" : String(decoding: value.text, as: UTF8.self)
+    }
+
+    /// What a number of seconds means to people.
+    private static func time(_ name: String, _ value: JSONValue) -> String {
+        guard ["exp", "nbf", "iat", "auth_time"].contains(name), let seconds = value.wholeNumber,
+            (0...253_402_300_799).contains(seconds)
+        else { return "" }
+        return "  (\(CivilTime(WallTime(seconds: seconds)).rfc3339))"
+    }
+
+    /// What somebody else wrote must not command a terminal.
+    private func printable(_ text: String) -> String {
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.map {
+                    $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "\u{FFFD}" : $0
+                }))
+    }
+}
