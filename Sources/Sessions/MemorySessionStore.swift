@@ -90,6 +90,12 @@ package final class MemorySessionStore: SessionStore {
         return true
     }
 
+    package func setClaims(_ sid: SessionID, _ claims: [UInt8]) throws(StoreError) {
+        guard var session = sessions[sid] else { return }
+        session.claims = claims
+        set(sid, session)
+    }
+
     package func confirm(_ sid: SessionID, generation: UInt32) throws(StoreError) {
         guard var session = sessions[sid], session.generation == generation else { return }
         session.isConfirmed = true

@@ -18,6 +18,14 @@ enum RefreshDecision: Equatable {
     /// Nothing changes, but for a deadline that has passed and is now written down.
     case refuse(RefreshRejection)
 
+    /// Whether tokens are handed out.
+    var isGranted: Bool {
+        switch self {
+        case .rotate, .keep, .repeatChild: true
+        case .endForReplay, .refuse: false
+        }
+    }
+
     /// - Parameters:
     ///   - stored: the session's row; nil when there is none.
     ///   - generation: of the presented token, whose tag has been checked.

@@ -17,6 +17,7 @@ package final class SQLiteSessionStore: SessionStore {
     private let rotation: Statement
     private let confirmation: Statement
     private let ending: Statement
+    private let claimsSetting: Statement
     private let epochReading: Statement
     private let epochRaising: Statement
     private let sparing: Statement
@@ -37,6 +38,7 @@ package final class SQLiteSessionStore: SessionStore {
             rotation = try database.prepare(SQL.rotate)
             confirmation = try database.prepare(SQL.confirm)
             ending = try database.prepare(SQL.end)
+            claimsSetting = try database.prepare("UPDATE sessions SET claims = ?2 WHERE sid = ?1")
             epochReading = try database.prepare("SELECT epoch FROM subjects WHERE subject = ?1")
             epochRaising = try database.prepare(SQL.raiseEpoch)
             sparing = try database.prepare(SQL.spare)
@@ -128,6 +130,10 @@ package final class SQLiteSessionStore: SessionStore {
                 next.client.map { .text($0.address) } ?? .null)
             return database.changedRows == 1
         }
+    }
+
+    package func setClaims(_ sid: SessionID, _ claims: [UInt8]) throws(StoreError) {
+        try store { () throws(SQLiteError) in try claimsSetting.run(.blob(sid.bytes), .blob(claims)) }
     }
 
     package func confirm(_ sid: SessionID, generation: UInt32) throws(StoreError) {

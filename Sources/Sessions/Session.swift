@@ -76,6 +76,8 @@ package enum EndReason: String, Sendable, CaseIterable {
     case control
     /// A refresh token that had been replaced was presented.
     case replay
+    /// The access check at a refresh said that its subject may not come in any more.
+    case accessCheck = "access_check"
 }
 
 /// A session with what its subject's revocations say about it.

@@ -100,16 +100,14 @@ final class SessionBook {
         switch order {
         case .begin(let new): return try begin(new, mint.first(of: .random()), now: now)
         case .exchange(let new, let credential, let delivery):
-            let window = delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow
-            return try exchange(new, mint.first(ofCredential: credential), raceWindow: window, now: now)
-        case .refresh(let candidates, let session, let delivery, let client, let isBounce):
-            let window = delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow
-            guard let token = try chosen(candidates, of: session, raceWindow: window, now: now) else {
+            return try exchange(
+                new, mint.first(ofCredential: credential), raceWindow: raceWindow(delivery), now: now)
+        case .refresh(let presented, let client, let claims):
+            guard let token = try chosen(presented, now: now) else {
                 return Result(reply: .rejected(.notGenuine))
             }
-            return try refresh(
-                token, raceWindow: window, keepWindow: isBounce ? bounceKeepWindow : nil, client,
-                now: now)
+            return try refresh(token, presented, client, claims: claims, now: now)
+        case .examine(let presented): return Result(reply: .examined(try examine(presented, now: now)))
         case .endByTokens(let candidates, let session, let reason):
             return try endByTokens(candidates, session, reason, now: now)
         case .end(let sid, let reason): return try end(sid, reason, now: now)
@@ -129,22 +127,15 @@ final class SessionBook {
     /// The genuine candidate that can be exchanged; else the newest. A stale cookie beside the good one is no
     /// theft, and must not be taken for one.
     ///
-    /// - Parameter session: what the access cookie says, which no other host can set: a refresh cookie that a
-    ///   neighbouring host has planted must not make of its visitor somebody else.
-    private func chosen(
-        _ candidates: [[UInt8]], of session: SessionID?, raceWindow: Int64, now: WallTime
-    ) throws(StoreError) -> RefreshToken? {
-        var genuine = candidates.compactMap(mint.parse).sorted { $0.generation > $1.generation }
-        let meant = genuine.filter { $0.sid == session }
+    /// The session is what the access cookie says, which no other host can set: a refresh cookie that a
+    /// neighbouring host has planted must not make of its visitor somebody else.
+    private func chosen(_ presented: PresentedTokens, now: WallTime) throws(StoreError) -> RefreshToken? {
+        var genuine = presented.candidates.compactMap(mint.parse).sorted { $0.generation > $1.generation }
+        let meant = genuine.filter { $0.sid == presented.session }
         if !meant.isEmpty { genuine = meant }
         if genuine.count <= 1 { return genuine.first }
         for token in genuine {
-            let stored = try store.find(token.sid)
-            let child = mint.child(of: token, fitting: stored?.session.secretDigest)
-            let decision = RefreshDecision.decide(
-                stored: stored, generation: token.generation, digest: token.digest(mint.hasher),
-                childDigest: child.digest(mint.hasher), now: now, raceWindow: raceWindow)
-            switch decision {
+            switch decide(try store.find(token.sid), token, presented, now: now) {
             case .rotate, .keep, .repeatChild: return token
             case .endForReplay, .refuse: continue
             }
@@ -154,26 +145,55 @@ final class SessionBook {
 
     /// In milliseconds: a browser's parallel requests, each sent here by itself, make one generation and not
     /// a chain of them, whose stragglers would look like theft. Shorter than any access token lives.
-    private var bounceKeepWindow: Int64 { min(10_000, policy.useLifetime / 2) }
+    private func keepWindow(_ presented: PresentedTokens) -> Int64? {
+        presented.isBounce ? min(10_000, policy.useLifetime / 2) : nil
+    }
+
+    private func raceWindow(_ delivery: Delivery) -> Int64 {
+        delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow
+    }
+
+    private func decide(
+        _ stored: StoredSession?, _ token: RefreshToken, _ presented: PresentedTokens, now: WallTime
+    ) -> RefreshDecision {
+        let child = mint.child(of: token, fitting: stored?.session.secretDigest)
+        return RefreshDecision.decide(
+            stored: stored, generation: token.generation, digest: token.digest(mint.hasher),
+            childDigest: child.digest(mint.hasher), now: now, raceWindow: raceWindow(presented.delivery),
+            keepWindow: keepWindow(presented))
+    }
+
+    /// Whose session an exchange would be of, where it would make new tokens.
+    private func examine(_ presented: PresentedTokens, now: WallTime) throws(StoreError) -> ExaminedSession? {
+        guard let token = try chosen(presented, now: now), let stored = try store.find(token.sid) else {
+            return nil
+        }
+        switch decide(stored, token, presented, now: now) {
+        case .rotate, .repeatChild:
+            return ExaminedSession(sid: token.sid, subject: stored.session.subject)
+        case .keep, .endForReplay, .refuse: return nil
+        }
+    }
 
     private func refresh(
-        _ token: RefreshToken, raceWindow: Int64, keepWindow: Int64?, _ client: ClientDescription,
+        _ token: RefreshToken, _ presented: PresentedTokens, _ client: ClientDescription, claims: [UInt8]?,
         now: WallTime
     ) throws(StoreError) -> Result {
         // The conditional UPDATE decides who rotates. It can only miss when another process has moved the row
         // in between, and then the row is looked at anew.
         for _ in 0..<Self.claimsMax {
-            let stored = try store.find(token.sid)
-            let child = mint.child(of: token, fitting: stored?.session.secretDigest)
-            let childDigest = child.digest(mint.hasher)
-            let decision = RefreshDecision.decide(
-                stored: stored, generation: token.generation, digest: token.digest(mint.hasher),
-                childDigest: childDigest, now: now, raceWindow: raceWindow, keepWindow: keepWindow)
-            guard let stored else { return refuse(.unknownSession, token, client) }
+            let found = try store.find(token.sid)
+            let decision = decide(found, token, presented, now: now)
+            guard var stored = found else { return refuse(.unknownSession, token, client) }
+            let child = mint.child(of: token, fitting: stored.session.secretDigest)
+            if let claims, decision.isGranted, claims != stored.session.claims {
+                try store.setClaims(token.sid, claims)
+                stored.session.claims = claims
+            }
             switch decision {
             case .rotate(let isAhead):
                 let rotation = Rotation(
-                    generation: child.generation, secretDigest: childDigest, at: now,
+                    generation: child.generation, secretDigest: child.digest(mint.hasher), at: now,
                     idleDeadline: idleDeadline(now, stored.session.finalDeadline), client: client)
                 guard try store.rotate(token.sid, from: stored.session.generation, to: rotation) else {
                     continue

@@ -11,13 +11,11 @@ package enum Delivery: String, Sendable {
 package enum SessionOrder: Sendable {
     /// Begin a session. Answered by `issued`.
     case begin(NewSession)
-    /// Exchange a refresh token. Several candidates are cookies of one name, of which all but one are stale:
-    /// the one that can be exchanged is, of those of `session` where there are any. `isBounce`: a browser was
-    /// sent here by one of its requests, and as likely as not by twenty at a time. Answered by `issued` or
+    /// Exchange a refresh token; `claims` take the place of the session's. Answered by `issued` or
     /// `rejected`.
-    case refresh(
-        candidates: [[UInt8]], session: SessionID? = nil, delivery: Delivery, client: ClientDescription,
-        isBounce: Bool)
+    case refresh(PresentedTokens, client: ClientDescription, claims: [UInt8]? = nil)
+    /// Say whose session the exchange would be of. Changes nothing. Answered by `examined`.
+    case examine(PresentedTokens)
     /// Begin a session for a credential of another system, which is good for one session: presented again
     /// before the client is known to have that session's tokens, or a moment later, it gets the same ones.
     /// Answered by `issued` or `rejected`.
@@ -42,13 +40,39 @@ extension SessionOrder {
     package static func refresh(
         token: [UInt8], delivery: Delivery, client: ClientDescription
     ) -> SessionOrder {
-        .refresh(candidates: [token], delivery: delivery, client: client, isBounce: false)
+        .refresh(PresentedTokens(candidates: [token], delivery: delivery), client: client)
     }
 
     /// End the session of the one refresh token that was presented.
     package static func endByToken(token: [UInt8], reason: EndReason) -> SessionOrder {
         .endByTokens(candidates: [token], session: nil, reason: reason)
     }
+}
+
+/// The refresh tokens of one request. Several are cookies of one name, of which all but one are stale.
+package struct PresentedTokens: Sendable {
+    /// The one that can be exchanged is.
+    package var candidates: [[UInt8]]
+    /// Of those of this session, where there are any.
+    package var session: SessionID?
+    package var delivery: Delivery
+    /// A browser was sent here by one of its requests, and as likely as not by twenty at a time.
+    package var isBounce: Bool
+
+    package init(
+        candidates: [[UInt8]], session: SessionID? = nil, delivery: Delivery, isBounce: Bool = false
+    ) {
+        self.candidates = candidates
+        self.session = session
+        self.delivery = delivery
+        self.isBounce = isBounce
+    }
+}
+
+/// A session that a refresh token can be exchanged in.
+package struct ExaminedSession: Sendable, Equatable {
+    package let sid: SessionID
+    package let subject: String
 }
 
 /// What a login asks for.
@@ -75,6 +99,8 @@ package enum SessionReply: Sendable {
     /// How many revocations the order made: 0 when there was nothing to end.
     case ended(Int)
     case sessions([StoredSession])
+    /// nil: an exchange would be refused, or would make nothing new.
+    case examined(ExaminedSession?)
     /// The store cannot do it now. Nothing has changed; the token stays good.
     case unavailable
 }

@@ -22,6 +22,8 @@ package protocol SessionStore: AnyObject {
     /// Moves a session from `generation` on, in one conditional step: false when it had ended or stood at
     /// another. The next one may be the same again: then it is only marked as made anew.
     func rotate(_ sid: SessionID, from generation: UInt32, to next: Rotation) throws(StoreError) -> Bool
+    /// Gives a session other claims.
+    func setClaims(_ sid: SessionID, _ claims: [UInt8]) throws(StoreError)
     /// Marks that the client holds `generation`; nothing happens when the session stands at another.
     func confirm(_ sid: SessionID, generation: UInt32) throws(StoreError)
     /// Ends a live session; nil when it was not there or had ended.

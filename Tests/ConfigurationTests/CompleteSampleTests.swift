@@ -81,6 +81,9 @@ struct CompleteSampleTests {
         token.format = .jwt
         token.rate = RateConfiguration(perHour: 36_000, burst: 20)
         token.bounceBodyBytes = 0
+        var check = AccessCheckConfiguration(upstream: 0, path: "/internal/access")
+        check.timeoutMilliseconds = 1_000
+        token.accessCheck = check
         var legacy = LegacyTokenConfiguration()
         legacy.issuer = "old-api"
         legacy.audiences = ["shop", "old"]

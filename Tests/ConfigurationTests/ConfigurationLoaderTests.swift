@@ -20,7 +20,7 @@ struct ConfigurationLoaderTests {
             case .route: text = text.replacing("upstream api; ", with: "upstream api; \(defaults)")
             case .limits, .logs, .refreshToken: text += "\n\(block.rawValue) { \(defaults) }"
             case .tls, .serverName, .control, .upstreamTLS, .healthCheck, .cors, .style, .issuer, .jwks,
-                .discovery, .exchangeToken, .exchangeCookie:
+                .discovery, .accessCheck, .exchangeToken, .exchangeCookie:
                 break
             }
         }

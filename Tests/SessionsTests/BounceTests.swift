@@ -110,6 +110,8 @@ import Testing
     }
 
     private func bounce(_ token: String) -> SessionOrder {
-        .refresh(candidates: [Array(token.utf8)], delivery: .cookie, client: Samples.client, isBounce: true)
+        .refresh(
+            PresentedTokens(candidates: [Array(token.utf8)], delivery: .cookie, isBounce: true),
+            client: Samples.client)
     }
 }

@@ -9,7 +9,8 @@ import Support
 
 /// The verbs of `SessionStore` that can fail.
 enum StoreVerb: String, CaseIterable {
-    case begin, commit, insert, find, rotate, confirm, end, raiseEpoch, epoch, list, revocations, purge
+    case begin, commit, insert, find, rotate, setClaims, confirm, end, raiseEpoch, epoch, list, revocations,
+        purge
 }
 
 /// What is to go wrong; shared between a test and its store.
@@ -91,6 +92,11 @@ final class FaultyStore: SessionStore {
     func rotate(_ sid: SessionID, from generation: UInt32, to next: Rotation) throws(StoreError) -> Bool {
         try faults.check(.rotate, sid)
         return try base.rotate(sid, from: generation, to: next)
+    }
+
+    func setClaims(_ sid: SessionID, _ claims: [UInt8]) throws(StoreError) {
+        try faults.check(.setClaims, sid)
+        try base.setClaims(sid, claims)
     }
 
     func confirm(_ sid: SessionID, generation: UInt32) throws(StoreError) {

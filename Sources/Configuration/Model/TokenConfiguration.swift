@@ -81,10 +81,26 @@ package struct RefreshTokenConfiguration: Sendable, Equatable {
     package var bounceBodyBytes: UInt64 = 1024 * 1024
     /// How many calls of the refresh endpoints one client address may make; nil is no limit.
     package var rate: RateConfiguration?
+    /// Who is asked at each refresh whether the subject may still come in; nil is nobody.
+    package var accessCheck: AccessCheckConfiguration?
     /// The older credentials that a session is begun for, in the order of the file.
     package var exchanges: [ExchangeConfiguration] = []
 
     package init() {}
+}
+
+/// `access_check UPSTREAM PATH`.
+package struct AccessCheckConfiguration: Sendable, Equatable {
+    /// Index into `GatewayConfiguration.upstreams`.
+    package var upstream: Int
+    /// A path, maybe with a query.
+    package var path: String
+    package var timeoutMilliseconds: Int64 = 2_000
+
+    package init(upstream: Int, path: String) {
+        self.upstream = upstream
+        self.path = path
+    }
 }
 
 // MARK: - Older credentials

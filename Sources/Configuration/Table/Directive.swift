@@ -13,6 +13,7 @@ package enum Block: String, Sendable, CaseIterable {
     case accessToken = "access_token"
     case style
     case refreshToken = "refresh_token"
+    case accessCheck = "access_check"
     case exchangeToken = "exchange token"
     case exchangeCookie = "exchange cookie"
     case issuer, jwks, discovery

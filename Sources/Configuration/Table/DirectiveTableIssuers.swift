@@ -97,7 +97,7 @@ extension DirectiveTable {
             example: "upstream api /whoami;",
             "Who is asked about the cookie: a 200 that names the subject begins a session for it."),
         Directive(
-            "timeout", in: [.exchangeCookie], .duration(10...30 * second), default: "2s",
+            "timeout", in: [.exchangeCookie, .accessCheck], .duration(10...30 * second), default: "2s",
             "How long the answer may take."),
     ]
 }

@@ -4,10 +4,7 @@
 
 extension DirectiveTable {
     static let later: [Directive] = [
-        row("expect", in: [.main], "A test of the policy that 'check' runs."),
-        row(
-            "access_check", in: [.refreshToken],
-            "Asks an upstream at each refresh whether the subject may come in."),
+        row("expect", in: [.main], "A test of the policy that 'check' runs.")
     ]
 
     private static func row(_ name: String, in blocks: [Block], _ summary: String) -> Directive {

@@ -94,6 +94,10 @@ extension DirectiveTable {
             bounds: ValueDecoding.rangeText(bounceBody),
             "The largest body that a browser is asked to send again once its token has been refreshed."),
         Directive(
+            "access_check", in: [.refreshToken], .arguments("UPSTREAM PATH", 2...2), opens: .accessCheck,
+            blockIsOptional: true, example: "access_check api /internal/access;",
+            "Asks an upstream at each refresh whether the subject may still come in."),
+        Directive(
             "exchange", in: [.refreshToken], .arguments("token|cookie NAME", 1...2), opens: .exchangeToken,
             example: "exchange cookie old_session { … }", repeats: true,
             "A credential of before the gateway that a session is begun for, so that nobody is logged out."),

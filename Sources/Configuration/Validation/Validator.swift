@@ -37,6 +37,7 @@ package struct Validator {
         result.accessToken = accessToken(
             of: main, issuer: issuer ?? result.publicURL.origin,
             longest: result.refreshToken.maxLifetimeMilliseconds)
+        result.refreshToken.accessCheck = accessCheck(of: refreshBlock, upstreams)
         result.refreshToken.exchanges = exchanges(of: refreshBlock, upstreams: upstreams, within: result)
         result.issuers = issuers(of: main, own: result.accessToken)
 

@@ -44,6 +44,18 @@ extension Validator {
         return exchanges
     }
 
+    /// Who is asked at each refresh.
+    func accessCheck(of block: CheckedBlock, _ upstreams: Upstreams) -> AccessCheckConfiguration? {
+        guard let entry = block.entry("access_check") else { return nil }
+        let index = upstream(entry, upstreams)
+        let path = value(of: entry, 1) { text throws(ValueProblem) in
+            try RoutePath.requestTarget(text, example: "/internal/access")
+        }
+        var check = AccessCheckConfiguration(upstream: index ?? 0, path: path ?? "/")
+        readDuration("timeout", of: self.block(entry, .accessCheck), into: &check.timeoutMilliseconds)
+        return check
+    }
+
     /// nil, reported, where it is missing or none.
     private func until(of block: CheckedBlock, opening: Entry, _ what: String) -> Int64? {
         if let entry = block.entry("until") { return value(of: entry, decode: ValueDecoding.endOfDay) }

@@ -41,9 +41,13 @@ enum AwaitedReply {
     /// An answer with Session-End is held back until it is in force.
     case sessionEnd(clearsCookies: Bool)
     case control(ControlCall)
+    /// Whose session is to be refreshed, so that an upstream can be asked whether it may.
+    case examination(RefreshDemand)
+    /// The end of a session that may not be refreshed.
+    case denial(RefreshDemand)
     /// News of an issuer's keys: then the gate decides.
     case keys
-    /// An upstream's word on an older credential.
+    /// An upstream's word: on an older credential, or on a subject.
     case confirmation
 }
 

@@ -65,13 +65,11 @@ enum Bounce {
             end(connection, .refusal(.noCredential), cookies: [])
             return
         }
-        connection.awaitReply(
-            .bounce,
-            .refresh(
-                candidates: candidates,
-                session: candidates.count > 1 ? connection.presentedSession : nil,
-                delivery: .cookie, client: connection.clientDescription(""),
-                isBounce: true))
+        AccessCheck.refresh(
+            PresentedTokens(
+                candidates: candidates, session: candidates.count > 1 ? connection.presentedSession : nil,
+                delivery: .cookie, isBounce: true),
+            connection)
     }
 
     /// The refresh service has answered: back to where the request came from, or to the login.
@@ -89,7 +87,7 @@ enum Bounce {
             end(
                 connection, error.response,
                 cookies: rejection.isSessionOver ? delivery.clearing(for: connection.head) : [])
-        case .ended, .sessions, .unavailable:
+        case .ended, .sessions, .examined, .unavailable:
             connection.exchange.reason = OAuthError.unavailable.code
             connection.respond(OAuthError.unavailable.response)
         }

@@ -152,7 +152,7 @@ enum ControlEndpoint {
             } else {
                 connection.respond(.empty(204))
             }
-        case (.rejected, _), (.unavailable, _): connection.refuse(.sessionsUnavailable)
+        case (.rejected, _), (.examined, _), (.unavailable, _): connection.refuse(.sessionsUnavailable)
         }
     }
 

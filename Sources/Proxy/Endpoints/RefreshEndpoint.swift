@@ -49,13 +49,11 @@ enum RefreshEndpoint {
     private static func submit(
         _ connection: DownstreamConnection, _ candidates: [[UInt8]], _ delivery: Delivery
     ) {
-        connection.awaitReply(
-            .refresh(delivery),
-            .refresh(
-                candidates: candidates,
-                session: candidates.count > 1 ? connection.presentedSession : nil,
-                delivery: delivery, client: connection.clientDescription(""),
-                isBounce: false))
+        AccessCheck.refresh(
+            PresentedTokens(
+                candidates: candidates, session: candidates.count > 1 ? connection.presentedSession : nil,
+                delivery: delivery),
+            connection)
     }
 
     /// Ends the session. Cookies are cleared where they, or nothing, were presented, and by a page of ours: a
@@ -127,7 +125,7 @@ enum RefreshEndpoint {
             let error = OAuthError.invalidGrant(rejection, inCookieMode: delivery == .cookie)
             let clears = delivery == .cookie && rejection.isSessionOver
             respond(connection, error, cookies: clears ? tokens.clearing(for: connection.head) : [])
-        case .ended, .sessions, .unavailable: respond(connection, OAuthError.unavailable)
+        case .ended, .sessions, .examined, .unavailable: respond(connection, OAuthError.unavailable)
         }
     }
 
@@ -139,7 +137,7 @@ enum RefreshEndpoint {
             connection.respond(loggedOut(connection, clearsCookies: true))
         case .rejected(let rejection):
             respond(connection, OAuthError.invalidGrant(rejection, inCookieMode: false))
-        case .issued, .sessions, .unavailable: respond(connection, OAuthError.unavailable)
+        case .issued, .sessions, .examined, .unavailable: respond(connection, OAuthError.unavailable)
         }
     }
 

@@ -36,6 +36,8 @@ extension DownstreamConnection {
         case .sessionStart(let delivery): finishLogin(reply, delivery)
         case .sessionEnd(let clearsCookies): finishSessionEnd(reply, clearsCookies: clearsCookies)
         case .control(let call): ControlEndpoint.answer(self, reply, call)
+        case .examination(let demand): AccessCheck.examined(reply, demand, self)
+        case .denial(let demand): AccessCheck.denied(reply, demand, self)
         case .keys, .confirmation: return
         }
         pump()
