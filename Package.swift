@@ -76,7 +76,10 @@ let package = Package(
         tests("JOSETests", of: ["JOSE", "Crypto", "Primitives", "Support"]),
         tests("ObservabilityTests", of: ["Observability", "Primitives"]),
         tests(
-            "ProxyTests", of: ["Proxy", "Configuration", "HTTP", "Network", "Primitives", "Support"]),
+            "ProxyTests",
+            of: [
+                "Proxy", "Configuration", "Crypto", "HTTP", "JOSE", "Network", "Primitives", "Support",
+            ]),
         tests("ConfigurationTests", of: ["Configuration", "Primitives"], exclude: ["Fixtures"]),
         tests("SQLiteTests", of: ["SQLite"]),
         tests("SessionsTests", of: ["Sessions", "SQLite", "JOSE", "Crypto", "Primitives", "Support"]),
