@@ -13,8 +13,13 @@ ROUTES = """
 route / { upstream api; }
 route /open { upstream api; access anonymous; }
 route /items { upstream api; require scope items:read; }
-route /admin { upstream api; require claim realm_access.roles admin owner; identity_header X-Roles claim realm_access.roles; }
-route /tenant { upstream api; require claim https://example.com/tenant acme; identity_header X-Tenant claim https://example.com/tenant; }
+route /admin {
+    upstream api; require claim realm_access.roles admin owner; identity_header X-Roles claim realm_access.roles;
+}
+route /tenant {
+    upstream api; require claim https://example.com/tenant acme;
+    identity_header X-Tenant claim https://example.com/tenant;
+}
 route /dotted { upstream api; require claim =a.b 7; identity_header X-Dotted claim =a.b; }
 """
 
@@ -144,8 +149,8 @@ class Forms(WithProvider):
             # A member that is None is left out.
             header = {"alg": "ES256", "kid": "main"} | ({} if kind is None else {"typ": kind})
             token = self.provider.key.sign(header, self.provider.claims())
-            for gateway in (usual, narrow, none, own):
-                with self.subTest(f"{kind} {('usual', 'narrow', 'none', 'own')[(usual, narrow, none, own).index(gateway)]}"):
+            for name, gateway in (("usual", usual), ("narrow", narrow), ("none", none), ("own", own)):
+                with self.subTest(f"{kind} where {name}"):
                     self.assertEqual(ask(gateway, token).status, 200 if gateway in allowed else 401)
         for kind in (7, None, ["JWT"]):
             self.assert_code(usual, "token_malformed", header={"typ": kind})

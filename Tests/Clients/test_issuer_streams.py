@@ -92,11 +92,11 @@ class Streams(unittest.TestCase):
 
 
 class Flood(unittest.TestCase):
-    """One shard remembers 32 MB of tokens, as it reckons. These are large, so that a few thousand are thrice that."""
+    """One shard remembers 32 MB of tokens, as it reckons. These are large, so that a few thousand are twice that."""
 
-    COUNT, PADDING = 6000, 5000
-    # What they take is a third of what they are reckoned at; all of them would be 40 MB.
-    GROWTH_KILOBYTES = 24_000
+    COUNT, PADDING = 4000, 5000
+    # What they take is a third of what they are reckoned at; all of them would be 26 MB.
+    GROWTH_KILOBYTES = 19_000
 
     @classmethod
     def setUpClass(cls):

@@ -123,7 +123,9 @@ class Headers(Case):
         self.assertEqual(trap.visits, 0)
 
     def test_a_name_of_a_key_is_no_path_and_no_query(self):
-        for kid in ("../../etc/passwd", "main' OR '1'='1", "main\u0000", "/dev/null", "${jndi:ldap://x}", "main;id", ""):
+        for kid in (
+            "../../etc/passwd", "main' OR '1'='1", "main\u0000", "/dev/null", "${jndi:ldap://x}", "main;id", "",
+        ):
             self.assert_refused(Key("ES256", kid).sign({"alg": "ES256", "kid": kid}, one.claims()))
 
     def test_what_must_be_understood_is_refused_and_what_may_be_ignored_is_not(self):

@@ -7,7 +7,8 @@
 #   Entra ID   learn.microsoft.com: identity-platform/access-token-claims-reference, id-token-claims-reference,
 #              access-tokens (keys carry the issuer and no alg)
 #   Cognito    developer guide: amazon-cognito-user-pools-using-the-access-token, -using-the-id-token
-#   Google     developers.google.com: identity/openid-connect/openid-connect, identity/gsi/web/guides/verify-google-id-token
+#   Google     developers.google.com: identity/openid-connect/openid-connect,
+#              identity/gsi/web/guides/verify-google-id-token
 
 TENANT = "aaaabbbb-0000-cccc-1111-dddd2222eeee"
 USER = "aaaaaaaa-0000-1111-2222-bbbbbbbbbbbb"
