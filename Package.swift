@@ -78,7 +78,7 @@ let package = Package(
         tests(
             "ProxyTests",
             of: [
-                "Proxy", "Configuration", "Crypto", "HTTP", "JOSE", "Network", "Primitives", "Support",
+                "Proxy", "Configuration", "Crypto", "HTTP", "JOSE", "Network", "Primitives", "Support", "TLS",
             ]),
         tests("ConfigurationTests", of: ["Configuration", "Primitives"], exclude: ["Fixtures"]),
         tests("SQLiteTests", of: ["SQLite"]),

@@ -5,6 +5,8 @@ import Dispatch
 import Foundation
 import Network
 import Primitives
+import Support
+import TLS
 import Testing
 
 @testable import Proxy
@@ -72,6 +74,25 @@ struct FetchTests {
         }
     }
 
+    @Test("a connection that is not established in its part of the time is given up")
+    func noConnection() throws {
+        let certificates = try TestCertificates.shared.get()
+        let trust = UpstreamTrust.authorities(certificates.root.pem)
+        let server = try AnsweringServer([], closes: false)
+        defer { server.stop() }
+        server.client = try ClientTLS(host: "one.test", trust: trust)
+        let began = Clock.monotonic
+        #expect(try server.outcome(connectMilliseconds: 150) == "no connection in time")
+        #expect(Clock.monotonic.milliseconds - began.milliseconds < 5_000)
+    }
+
+    @Test("once it is established, an answer has the whole time")
+    func slowAnswer() throws {
+        let server = try AnsweringServer([Array("HTTP/1.1 204 X\r\n\r\n".utf8)], delayMilliseconds: 400)
+        defer { server.stop() }
+        #expect(try server.outcome(connectMilliseconds: 150) == "204 ")
+    }
+
     @Test("where nobody listens, that is said")
     func refused() throws {
         let server = try AnsweringServer([])
@@ -96,6 +117,9 @@ private final class AnsweringServer {
     private let listener: Listener
     private let pieces: [[UInt8]]
     private let closes: Bool
+    private let delayMilliseconds: Int
+    /// Speaks TLS with the server, which does not.
+    var client: ClientTLS?
     private var connection: AnsweringConnection?
     private let ended = DispatchSemaphore(value: 0)
     private var outcomes: [String] = []
@@ -103,8 +127,8 @@ private final class AnsweringServer {
 
     var received: [UInt8] { queue.sync { connection?.received ?? [] } }
 
-    init(_ pieces: [[UInt8]], closes: Bool = true) throws {
-        (self.pieces, self.closes) = (pieces, closes)
+    init(_ pieces: [[UInt8]], closes: Bool = true, delayMilliseconds: Int = 0) throws {
+        (self.pieces, self.closes, self.delayMilliseconds) = (pieces, closes, delayMilliseconds)
         let queue = queue
         loop = try queue.sync { try EventLoop(queue: queue) }
         mailbox = Mailbox(loop.wakeup)
@@ -117,7 +141,11 @@ private final class AnsweringServer {
                 deal: { [unowned self] accepted in
                     let connection = AnsweringConnection(Transport(FileDescriptor(accepted.descriptor))) {
                         // The pieces go by the mailbox, so that what went before has been read.
-                        [unowned self] in mailbox.post(0)
+                        [unowned self] in
+                        let (queue, mailbox) = (queue, mailbox)
+                        queue.asyncAfter(deadline: .now() + .milliseconds(self.delayMilliseconds)) {
+                            mailbox.post(0)
+                        }
                     }
                     try? loop.add(connection, connection.transport)
                     self.connection = connection
@@ -137,9 +165,10 @@ private final class AnsweringServer {
 
     /// What a fetch has come to, which it says once.
     func outcome(
-        from address: SocketAddress? = nil, timeoutMilliseconds: Int64 = 10_000
+        from address: SocketAddress? = nil, timeoutMilliseconds: Int64 = 10_000,
+        connectMilliseconds: Int64? = nil
     ) throws -> String {
-        try queue.sync { try begin(timeoutMilliseconds, address) }
+        try queue.sync { try begin(timeoutMilliseconds, connectMilliseconds, address) }
         #expect(ended.wait(timeout: .now() + .seconds(20)) == .success)
         return queue.sync {
             #expect(outcomes.count == 1)
@@ -150,20 +179,23 @@ private final class AnsweringServer {
     /// The same of a fetch that has been stopped; nil for nothing.
     func stopAtOnce() throws -> String? {
         try queue.sync {
-            try begin(1000, nil)
+            try begin(1000, nil, nil)
             fetch?.stop()
         }
         #expect(ended.wait(timeout: .now() + .milliseconds(200)) == .timedOut)
         return queue.sync { outcomes.first }
     }
 
-    private func begin(_ timeoutMilliseconds: Int64, _ address: SocketAddress?) throws {
+    private func begin(
+        _ timeoutMilliseconds: Int64, _ connectMilliseconds: Int64?, _ address: SocketAddress?
+    ) throws {
         let request = Fetch.request(
             "/keys?v=2", authority: Array("login.test:8080".utf8), agent: "test", accept: "application/json")
         let fetch = Fetch(
-            try Transport.connecting(to: address ?? listener.address), request: request,
+            try Transport.connecting(to: address ?? listener.address, tls: client?.makeSession()),
+            request: request,
             part: .whole(bytesMax: 100),
-            timeoutMilliseconds: timeoutMilliseconds, loop: loop
+            timeoutMilliseconds: timeoutMilliseconds, connectMilliseconds: connectMilliseconds, loop: loop
         ) { [unowned self] outcome in
             switch outcome {
             case .answered(let answer):

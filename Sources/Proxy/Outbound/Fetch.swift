@@ -25,16 +25,23 @@ final class Fetch: EventTarget {
     private var reader: AnswerReader
     private var isEstablished = false
     private let timeoutMilliseconds: Int64
+    private let connectMilliseconds: Int64
+    private var endsAt = MonotonicInstant.never
     private let done: (FetchOutcome) -> Void
 
-    /// - Parameter done: called once, unless the request is stopped.
+    /// - Parameters:
+    ///   - timeoutMilliseconds: for all of it.
+    ///   - connectMilliseconds: how much of that the connection may take until requests can be sent; nil is
+    ///     all of it.
+    ///   - done: called once, unless the request is stopped.
     init(
         _ transport: consuming Transport, request: [UInt8], part: FetchedPart, timeoutMilliseconds: Int64,
-        loop: EventLoop, done: @escaping (FetchOutcome) -> Void
+        connectMilliseconds: Int64? = nil, loop: EventLoop, done: @escaping (FetchOutcome) -> Void
     ) {
         self.transport = transport
         reader = AnswerReader(part)
         self.timeoutMilliseconds = timeoutMilliseconds
+        self.connectMilliseconds = min(connectMilliseconds ?? timeoutMilliseconds, timeoutMilliseconds)
         self.loop = loop
         self.done = done
         output.append(request)
@@ -63,7 +70,8 @@ final class Fetch: EventTarget {
 
     func start() throws(SystemError) {
         try loop.add(self, transport)
-        loop.setDeadline(self, milliseconds: timeoutMilliseconds)
+        endsAt = loop.now.advanced(byMilliseconds: timeoutMilliseconds)
+        loop.setDeadline(self, milliseconds: connectMilliseconds)
     }
 
     /// Ends the request without an outcome.
@@ -78,6 +86,7 @@ final class Fetch: EventTarget {
             }
             if !transport.isEstablished { return }
             isEstablished = true
+            loop.setDeadline(self, milliseconds: max(0, endsAt.milliseconds - loop.now.milliseconds))
         }
         while !output.isEmpty && transport.maySend {
             // A server that has closed may have answered before.
