@@ -74,6 +74,16 @@ class Rotation(WithProvider):
         self.assertEqual(set(ask_at_once(self.gateway, tokens)), {401})
         self.assertEqual(self.provider.fetches(), 2)
 
+    def test_an_answer_that_must_not_be_kept_is_kept_for_half_a_minute(self):
+        provider = Provider("ES256", kid="first")
+        self.addCleanup(provider.stop)
+        provider.fields = ["Cache-Control: no-store, max-age=0"]
+        self.start(provider.block())
+        for _ in range(20):
+            self.assertEqual(self.status(provider.token()), 200)
+            time.sleep(0.1)
+        self.assertEqual(provider.fetches(), 1)
+
     def test_nobody_is_asked_for_the_key_of_what_is_refused_anyway(self):
         stranger = Key("ES256", "x")
         for header, claims in (
