@@ -75,15 +75,14 @@ package struct KeySet: Sendable {
         formerByKid = former
     }
 
-    /// Where the key for a token stands in `keys`. A token without a `kid` is accepted only where there is no
-    /// choice, and so is one with a name that only a nameless key could have.
+    /// Where the key for a token stands in `keys`. A token without a `kid`, or with one that no key has, is
+    /// for the nameless key of its algorithm; without such a key it needs a name, unless there is no choice.
     func index(kid: String?, algorithm: SignatureAlgorithm) -> Int? {
         // RFC 8725 §3.10: a received `kid` is data: it is looked up exactly, and used for nothing else.
-        if let kid {
-            return indexByKid[Array(kid.utf8)]
-                ?? keys.firstIndex { $0.kid == nil && $0.algorithm == algorithm }
-        }
-        if keys.count == 1 { return 0 }
+        if let kid, let index = indexByKid[Array(kid.utf8)] { return index }
+        if kid == nil && keys.count == 1 { return 0 }
+        let nameless = keys.firstIndex { $0.kid == nil && $0.algorithm == algorithm }
+        if kid != nil || nameless != nil { return nameless }
         let fitting = keys.indices.filter { keys[$0].algorithm == algorithm }
         return fitting.count == 1 ? fitting[0] : nil
     }
@@ -110,6 +109,9 @@ package struct KeySet: Sendable {
         let added = other.keys.filter { key in !keys.contains { $0.kid == key.kid } }
         return (try? KeySet(keys: keys + added, former: formerByKid, ignoredCount: ignoredCount)) ?? self
     }
+
+    /// Whether a key has that very name.
+    func hasKey(named kid: String?) -> Bool { kid.map { indexByKid[Array($0.utf8)] != nil } ?? false }
 
     /// The set as a public JWKS document, without any secret.
     package var jwksText: [UInt8] {

@@ -58,18 +58,36 @@ package final class TrustedIssuers {
 
     /// The verdict on a token at `now`.
     package func verify(_ token: Span<UInt8>, now: WallTime) -> TokenVerdict {
-        var index = 0
         do throws(TokenRejection) {
             var unverified = try UnverifiedToken(token, bytesMax: tokenBytesMax)
+            var index = 0
             if verifiers.count > 1 {
                 let issuer = try unverified.claimedIssuer(of: token)
                 guard let known = indices[Array(issuer.utf8)] else { return .refused(.wrongIssuer) }
                 index = known
             }
-            return try verifiers[index].verify(unverified, of: token, now: now)
+            do throws(TokenRejection) {
+                return try verifiers[index].verify(unverified, of: token, now: now)
+            } catch {
+                if mayHaveNewKey(unverified.header, issuers[index], error) {
+                    return .undecided(issuer: index)
+                }
+                return .refused(error)
+            }
         } catch {
-            if error == .unknownKey && issuers[index].isRemote { return .undecided(issuer: index) }
             return .refused(error)
+        }
+    }
+
+    /// Whether a token may be signed with a key that its issuer has made since its keys were fetched. A key
+    /// that the token has not named has only been tried: a failure says that it is another one.
+    private func mayHaveNewKey(
+        _ header: JOSEHeader, _ issuer: TrustedIssuer, _ rejection: TokenRejection
+    ) -> Bool {
+        switch rejection {
+        case .unknownKey: issuer.isRemote
+        case .wrongSignature: issuer.isRemote && !issuer.keys.hasKey(named: header.kid)
+        default: false
         }
     }
 }

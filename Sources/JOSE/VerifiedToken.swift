@@ -94,13 +94,17 @@ package final class VerifiedToken: Sendable {
     package func claim(at names: [String]) -> JSONValue? { claims.root.value(at: names) }
 
     /// `scope` is a string of words with blanks between (RFC 8693 §4.2, RFC 9068 §2.2.3); some issuers send
-    /// an array.
+    /// an array, of roles too. A name there with a blank in it is no scope (RFC 6749 §3.3), and left out:
+    /// taken apart, the role "not admin" would grant what "admin" does.
     private static func scopes(_ claim: JSONValue?) throws(TokenRejection) -> [String] {
         guard let claim else { return [] }
+        let isArray = claim.kind == .array
         var words: [String] = []
-        for value in claim.kind == .array ? claim.elements : [claim] {
+        for value in isArray ? claim.elements : [claim] {
             guard let text = value.string, HeaderText.hasNoControls(text) else { throw .unfitClaims }
-            words += text.split(separator: " ").map(String.init)
+            let parts = text.split(separator: " ", omittingEmptySubsequences: !isArray)
+            if isArray && (parts.count > 1 || text.isEmpty) { continue }
+            words += parts.map(String.init)
         }
         return words
     }

@@ -104,9 +104,8 @@ let completeSample = """
 
     refresh_token {
         path /auth/refresh;
-        idle_lifetime 12h;  max_lifetime 30d;  race_window cookie=10s body=20s;
-        format jwt;  delivery cookie;  rate 10/s burst=20;  bounce_body off;
-        access_check api /internal/access { timeout 1s; }
+        idle_lifetime 12h;  max_lifetime 30d;  rate 10/s burst=20;  race_window cookie=10s body=20s;
+        format jwt;  delivery cookie;  bounce_body off;  access_check api /internal/access { timeout 1s; }
         exchange token {
             until 2027-01-31;  issuer old-api;  audience shop old;  cookie jwt;
             secret HS256 env:HMAC_SECRET kid=a;  public_key RS256 old.pem;  jwks_file old.jwks;

@@ -123,7 +123,7 @@ import Testing
     @Test("scope is a text of words or an array of texts, and never carries a control character")
     func scopes() throws {
         let cases: [(String, [String]?)] = [
-            (#""read  write ""#, ["read", "write"]), (#"["read","write all"]"#, ["read", "write", "all"]),
+            (#""read  write ""#, ["read", "write"]), (#"["read","not admin"," b",""]"#, ["read"]),
             (#""""#, []),
             ("[]", []), (#""a\r\nX: y""#, nil), (#""a\tb""#, nil), ("1", nil), ("null", nil),
             (#"["a",1]"#, nil),

@@ -150,6 +150,33 @@ import Testing
         }
     }
 
+    @Test(
+        "a bad signature is undecided where the token has not named the key, and its issuer may have another")
+    func untriedKey() throws {
+        let policy = ClaimsPolicy(issuer: Self.foreign, audiences: ["api"])
+        let key = try JSONWebKey(PrivateKey.generate().publicParameters, algorithm: .es256, kid: nil)
+        for (kid, keys, isRemote, isUndecided) in [
+            (#","kid":"new""#, [key], true, true), ("", [key], true, true),
+            (#","kid":"new""#, [key], false, false),
+            (#","kid":"ec""#, try [named("ec"), key], true, false), ("", try [named("only")], true, true),
+        ] {
+            let trusted = try TrustedIssuers([
+                TrustedIssuer(policy: TokenForge.policy(), keys: ours.keys),
+                TrustedIssuer(policy: policy, keys: KeySet(keys: keys), isRemote: isRemote),
+            ])
+            let token = foreignToken(header: #"{"alg":"ES256","typ":"at+jwt"\#(kid)}"#)
+            switch trusted.verify(token.span, now: TokenForge.now) {
+            case .undecided(let issuer): #expect(isUndecided && issuer == 1)
+            case .refused(let reason): #expect(!isUndecided && reason == .wrongSignature)
+            case .accepted: Issue.record("a stranger's signature")
+            }
+        }
+    }
+
+    private func named(_ kid: String) throws -> JSONWebKey {
+        try JSONWebKey(PrivateKey.generate().publicParameters, algorithm: .es256, kid: kid)
+    }
+
     @Test("keys change for one issuer; what the withdrawn one signed is known by it")
     func change() throws {
         let trusted = try trusted()

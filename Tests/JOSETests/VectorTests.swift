@@ -91,6 +91,55 @@ import Testing
         }
     }
 
+    @Test(
+        "the cookbook's JSON serialisations are refused, and verify where they can be written as tokens",
+        arguments: [
+            ("jws/4_6.protecting_specific_header_fields", true), ("jws/4_7.protecting_content_only", false),
+            ("jws/4_8.multiple_signatures", true),
+        ])
+    func serialisations(_ name: String, _ hasToken: Bool) throws {
+        guard let root = try vectors("jose-cookbook/\(name).json") else { return }
+        let (input, output) = (try #require(root["input"]), try #require(root["output"]))
+        let named = input["key"].map { $0.kind == .array ? $0.elements : [$0] } ?? []
+        let algorithms = input["alg"].map { $0.kind == .array ? $0.elements : [$0] } ?? []
+        for (jwk, algorithm) in zip(named, algorithms) {
+            let key = try JSONWebKey(
+                jwk: publicPart(of: jwk), assumedAlgorithm: SignatureAlgorithm(name: algorithm.string ?? ""))
+            let verifier = try JWSVerifier(keys: KeySet(keys: [key]))
+            for text in [output["json"], output["json_flat"]].compactMap(\.?.text) {
+                #expect(!isAccepted(Array(text), verifier))
+            }
+        }
+        let key = try JSONWebKey(
+            jwk: publicPart(of: #require(named.first)),
+            assumedAlgorithm: SignatureAlgorithm(name: algorithms.first?.string ?? ""))
+        let verifier = try JWSVerifier(keys: KeySet(keys: [key]))
+        let part = try #require(output["json"]?["signatures"]?.elements.first)
+        let parts = [part["protected"], output["json"]?["payload"], part["signature"]]
+        let token = parts.map { $0?.string ?? "" }.joined(separator: ".")
+        #expect(isAccepted(Array(token.utf8), verifier) == hasToken)
+    }
+
+    @Test("the cookbook's public keys are read, and written as they were; its secrets are never published")
+    func publicKeys() throws {
+        for (name, algorithm) in [
+            ("3_1.ec_public_key", nil), ("3_3.rsa_public_key", SignatureAlgorithm.ps256),
+        ] {
+            guard let jwk = try vectors("jose-cookbook/jwk/\(name).json") else { return }
+            let set = try KeySet(keys: [JSONWebKey(jwk: jwk, assumedAlgorithm: algorithm)])
+            let written = try #require(
+                try JSONDocument(parsing: set.jwksText).root["keys"]?.elements.first)
+            for (member, value) in jwk.members {
+                #expect(written[member]?.string == value.string, "\(member)")
+            }
+        }
+        guard let mac = try vectors("jose-cookbook/jwk/3_5.symmetric_key_mac_computation.json"),
+            let cipher = try vectors("jose-cookbook/jwk/3_6.symmetric_key_encryption.json")
+        else { return }
+        #expect(try KeySet(keys: [JSONWebKey(jwk: mac)]).jwksText == Array(#"{"keys":[]}"#.utf8))
+        #expect(throws: JOSEError.unsupportedKey) { try JSONWebKey(jwk: cipher) }
+    }
+
     // MARK: - Judging
 
     /// Judges every vector of a document, and says how many there were.

@@ -24,8 +24,8 @@ enum Bounce {
             break
         default: return nil
         }
-        guard isByCookie(connection) || refusal == .noCredential, isFit(connection.head),
-            hasSmallBody(connection.head, connection.shard.runtime)
+        guard isFit(connection.head), hasSmallBody(connection.head, connection.shard.runtime),
+            refusal == .noCredential || isByCookie(connection)
         else { return nil }
         let target = connection.requestTarget
         // It would be refused on arrival.
@@ -145,10 +145,12 @@ enum Bounce {
         }
     }
 
+    /// Whether the token is one of ours, expired or not, in our cookie.
     private static func isByCookie(_ connection: DownstreamConnection) -> Bool {
         let found = Credentials.find(
             in: connection.head, cookieNames: connection.shard.runtime.cookieNames)
-        if case .cookies = found { return true }
+        // Of another issuer's token there is no session to refresh.
+        if case .cookies = found { return connection.presentedSession != nil }
         return false
     }
 

@@ -193,9 +193,13 @@ enum AccessRule {
             for range in ranges.prefix(cookiesMax) {
                 let next = gatekeeper.check(bytes.extracting(range.offsets), memo: &memo, now: now)
                 if case .accepted = next { return next }
-                // One that has expired says more than a stranger's beside it: it can be refreshed.
-                if case .refused(.expired) = verdict { continue }
-                verdict = next
+                // One that has expired says more than a stranger's beside it: it can be refreshed. And one
+                // that nobody can judge at the moment says more than a bad one.
+                switch (verdict, next) {
+                case (.refused(.expired), _): continue
+                case (.undecided, .refused(let rejection)) where rejection != .expired: continue
+                default: verdict = next
+                }
             }
             return verdict
         }
@@ -203,7 +207,11 @@ enum AccessRule {
 
     /// Why a good token does not suffice for a route; nil when it does.
     private static func refusal(of token: VerifiedToken, _ route: RouteConfiguration) -> GateRefusal? {
-        if !route.requiredScopes.allSatisfy(token.scopes.contains) {
+        // Bytes are compared: `String` would take the Kelvin sign for a K.
+        let hasAll = route.requiredScopes.allSatisfy { scope in
+            token.scopes.contains { $0.utf8.elementsEqual(scope.utf8) }
+        }
+        if !hasAll {
             return .missingScope(route.requiredScopes)
         }
         for requirement in route.requiredClaims {

@@ -95,11 +95,14 @@ final class KeyFetch {
     /// Asks at the next address.
     private func ask(because reason: String) {
         let left = endsAt.milliseconds - shard.loop.now.milliseconds
-        guard let path, nextAddress < min(path.addresses.count, Self.addressesMax), left > 0 else {
+        let addressCount = min(path?.addresses.count ?? 0, Self.addressesMax)
+        guard let path, nextAddress < addressCount, left > 0 else {
             finish(.failed("\(url.text): \(left > 0 ? reason : "no answer in time")"))
             return
         }
         let address = path.addresses[nextAddress]
+        // One from which nothing comes back, as IPv6 often has it, must leave the others their time.
+        let share = left / Int64(addressCount - nextAddress)
         nextAddress += 1
         do throws(SystemError) {
             let transport = try Transport.connecting(to: address, tls: path.tls?.makeSession())
@@ -108,7 +111,8 @@ final class KeyFetch {
                 request: Fetch.request(
                     "GET", url.path, authority: Array(url.authority.utf8), agent: "auth-gateway-keys",
                     accept: "application/json"),
-                part: .whole(bytesMax: Self.answerBytesMax), timeoutMilliseconds: left, loop: shard.loop
+                part: .whole(bytesMax: Self.answerBytesMax), timeoutMilliseconds: left,
+                connectMilliseconds: share, loop: shard.loop
             ) { [unowned self] in answered($0) }
             try fetch.start()
             request = fetch

@@ -53,8 +53,10 @@ final class WatchedIssuer: EventTarget {
     private var schedule: KeySchedule
     private var fetch: KeyFetch?
     private var serial: UInt64 = 0
-    /// A token has asked for the fetch that is under way.
-    private var isWanted = false
+    /// The fetch under way was begun for a token.
+    private var isOnDemand = false
+    /// A token waits for it that came when it had begun.
+    private var isAwaited = false
 
     init(_ target: IssuerTarget, _ remote: RemoteKeys, shard: Shard) {
         self.target = target
@@ -75,10 +77,14 @@ final class WatchedIssuer: EventTarget {
         }
     }
 
-    /// Fetches, unless that is being done already: then its end is everybody's answer.
+    /// Fetches, unless that is being done already: then whoever asks is judged again when that has ended, and
+    /// may ask again.
     func fetchNow(isWanted: Bool) {
-        if isWanted { self.isWanted = true }
-        if !schedule.begin() { return }
+        if !schedule.begin() {
+            isAwaited = isAwaited || isWanted
+            return
+        }
+        (isOnDemand, isAwaited) = (isWanted, false)
         serial += 1
         // However long the network's name servers are silent, there is an end.
         shard.loop.setDeadline(self, milliseconds: remote.timeoutMilliseconds)
@@ -102,16 +108,16 @@ final class WatchedIssuer: EventTarget {
     private func ended(_ outcome: KeyFetchOutcome) {
         fetch = nil
         var outcome = outcome
-        let wasWanted = isWanted
-        isWanted = false
         let log = shard.runtime.services.log
         let name = "issuer \(target.configuration.issuer)"
         do throws(RuntimeError) {
             if case .keys(let keys, _) = outcome {
-                if try target.take(fetched: keys.keys, wasWanted: wasWanted, at: shard.loop.now) {
+                // An answer that was under way when a token came may be older than the token's key.
+                if try target.take(fetched: keys.keys, wasWanted: isOnDemand, at: shard.loop.now) {
                     log.info("\(name): \(Self.list(keys))")
                 }
             } else {
+                let wasWanted = isOnDemand || isAwaited
                 _ = try target.take(fetched: nil, wasWanted: wasWanted, at: shard.loop.now)
             }
         } catch {

@@ -9,14 +9,6 @@ import Network
 import Primitives
 import TLS
 
-/// How much of an answer is wanted.
-enum FetchedPart {
-    /// Its head; the rest is not waited for.
-    case head
-    /// All of it, with a body of so many bytes at most.
-    case whole(bytesMax: Int)
-}
-
 /// What has come of a request.
 enum FetchOutcome {
     case answered(FetchedAnswer)
@@ -26,37 +18,32 @@ enum FetchOutcome {
     case unreachable(String)
 }
 
-/// An answer.
-struct FetchedAnswer {
-    let status: Int
-    let body: [UInt8]
-    /// For how long it may be kept (RFC 9111 §5.2.2.1), where it says so.
-    let maxAgeSeconds: Int64?
-}
-
 /// Asks once.
 final class Fetch: EventTarget {
     private var transport: Transport
     private let loop: EventLoop
-    private let part: FetchedPart
     private var output = ByteBuffer()
     private var input = ByteBuffer()
-    private var head = ResponseHead()
-    private var reader: BodyReader?
-    private var body: [UInt8] = []
-    private var interimCount = 0
+    private var reader: AnswerReader
     private var isEstablished = false
     private let timeoutMilliseconds: Int64
+    private let connectMilliseconds: Int64
+    private var endsAt = MonotonicInstant.never
     private let done: (FetchOutcome) -> Void
 
-    /// - Parameter done: called once, unless the request is stopped.
+    /// - Parameters:
+    ///   - timeoutMilliseconds: for all of it.
+    ///   - connectMilliseconds: how much of that the connection may take until requests can be sent; nil is
+    ///     all of it.
+    ///   - done: called once, unless the request is stopped.
     init(
         _ transport: consuming Transport, request: [UInt8], part: FetchedPart, timeoutMilliseconds: Int64,
-        loop: EventLoop, done: @escaping (FetchOutcome) -> Void
+        connectMilliseconds: Int64? = nil, loop: EventLoop, done: @escaping (FetchOutcome) -> Void
     ) {
         self.transport = transport
-        self.part = part
+        reader = AnswerReader(part)
         self.timeoutMilliseconds = timeoutMilliseconds
+        self.connectMilliseconds = min(connectMilliseconds ?? timeoutMilliseconds, timeoutMilliseconds)
         self.loop = loop
         self.done = done
         output.append(request)
@@ -80,6 +67,8 @@ final class Fetch: EventTarget {
         if let accept {
             bytes.append("\r\nAccept: ")
             bytes.append(accept)
+            // RFC 9110 §12.5.3: without the field any content coding is acceptable, and none is understood.
+            bytes.append("\r\nAccept-Encoding: identity")
         }
         bytes.append("\r\n")
         bytes.append(fields)
@@ -95,7 +84,8 @@ final class Fetch: EventTarget {
 
     func start() throws(SystemError) {
         try loop.add(self, transport)
-        loop.setDeadline(self, milliseconds: timeoutMilliseconds)
+        endsAt = loop.now.advanced(byMilliseconds: timeoutMilliseconds)
+        loop.setDeadline(self, milliseconds: connectMilliseconds)
     }
 
     /// Ends the request without an outcome.
@@ -110,6 +100,7 @@ final class Fetch: EventTarget {
             }
             if !transport.isEstablished { return }
             isEstablished = true
+            loop.setDeadline(self, milliseconds: max(0, endsAt.milliseconds - loop.now.milliseconds))
         }
         while !output.isEmpty && transport.maySend {
             // A server that has closed may have answered before.
@@ -128,60 +119,21 @@ final class Fetch: EventTarget {
         case .bytes: read()
         case .wouldBlock: break
         case .ended:
-            reader?.connectionEnded() == true ? answer() : finish(.failed("closed without an answer"))
+            if let answer = reader.connectionEnded() {
+                finish(.answered(answer))
+            } else {
+                finish(.failed("closed without an answer"))
+            }
         case .failed: finish(.failed("closed without an answer"))
         }
     }
 
     private func read() {
-        do throws(ProtocolViolation) {
-            if reader == nil { try readHead() }
-            if isRegistered && reader != nil { try readBody() }
+        do throws(AnswerFault) {
+            if let answer = try reader.take(&input) { finish(.answered(answer)) }
         } catch {
-            finish(.failed(error.word))
+            finish(.failed(error.reason))
         }
-    }
-
-    private func readHead() throws(ProtocolViolation) {
-        while !input.isEmpty {
-            let result = try input.withReadable { (bytes) throws(ProtocolViolation) in
-                try ResponseParser.parse(bytes, into: &head, isHead: false, limits: Self.limits)
-            }
-            guard case .complete(let count) = result else { return }
-            input.consume(count)
-            if !head.isInterim {
-                reader = BodyReader(head.framing)
-                if case .head = part { answer() }
-                return
-            }
-            interimCount += 1
-            if interimCount > Self.limits.interimResponsesMax { throw .interimFlood }
-        }
-    }
-
-    private func readBody() throws(ProtocolViolation) {
-        guard var reader, case .whole(let bytesMax) = part else { return }
-        var consumed = 0
-        try input.withReadable { (bytes) throws(ProtocolViolation) in
-            while !reader.isComplete {
-                let step = try reader.step(bytes, from: consumed, limits: Self.limits)
-                body += [UInt8](copying: bytes.extracting(step.content.offsets))
-                if step.consumed == consumed || body.count > bytesMax { break }
-                consumed = step.consumed
-            }
-        }
-        input.consume(consumed)
-        self.reader = reader
-        if body.count > bytesMax {
-            finish(.failed("an answer of more than \(bytesMax) bytes"))
-        } else if reader.isComplete {
-            answer()
-        }
-    }
-
-    private func answer() {
-        let maxAge = head.block.withBytes { CacheControl.maxAgeSeconds(in: head.block, $0) }
-        finish(.answered(FetchedAnswer(status: head.status, body: body, maxAgeSeconds: maxAge)))
     }
 
     private func finish(_ outcome: FetchOutcome) {
@@ -192,27 +144,4 @@ final class Fetch: EventTarget {
     }
 
     private static let readBytes = 4 * 1024
-    private static let limits = MessageLimits()
-}
-
-/// Cache-Control of an answer, as far as it is of use here (RFC 9111 §5.2).
-enum CacheControl {
-    /// `max-age`; 0 where nothing may be kept, nil where nothing is said.
-    static func maxAgeSeconds(in block: borrowing HeaderBlock, _ bytes: Span<UInt8>) -> Int64? {
-        var seconds: Int64?
-        for field in block.fields where field.known == .cacheControl {
-            let text = String(
-                decoding: [UInt8](copying: bytes.extracting(field.value.offsets)), as: UTF8.self)
-            for directive in text.lowercased().split(separator: ",") {
-                let parts = directive.split(separator: "=", maxSplits: 1)
-                switch parts.first.map({ $0.filter { $0 != " " && $0 != "\t" } }) {
-                case "no-store", "no-cache": return 0
-                case "max-age" where parts.count == 2:
-                    seconds = Int64(parts[1].filter { $0 != "\"" && $0 != " " })
-                default: break
-                }
-            }
-        }
-        return seconds.map { max($0, 0) }
-    }
 }
