@@ -193,6 +193,16 @@ import Testing
         #expect(refusal(ours.token(), trusted) == nil)
     }
 
+    @Test("a token of ours is known as such whatever its key, and another issuer's is not")
+    func claimsToBeOwn() throws {
+        let trusted = try trusted()
+        let forged = try TokenForge()
+        #expect(trusted.claimsToBeOwn(forged.token().span))
+        #expect(trusted.claimsToBeOwn(ours.token(header: #"{"alg":"ES256","kid":"gone"}"#).span))
+        #expect(!trusted.claimsToBeOwn(foreignToken().span))
+        #expect(!trusted.claimsToBeOwn(Array("no token".utf8).span))
+    }
+
     @Test("two issuers of one name are refused")
     func twins() {
         #expect(throws: JOSEError.incompletePolicy) { try trusted { $0.issuer = "https://issuer.test" } }

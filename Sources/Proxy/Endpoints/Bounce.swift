@@ -149,9 +149,13 @@ enum Bounce {
     private static func isByCookie(_ connection: DownstreamConnection) -> Bool {
         let found = Credentials.find(
             in: connection.head, cookieNames: connection.shard.runtime.cookieNames)
-        // Of another issuer's token there is no session to refresh.
-        if case .cookies = found { return connection.presentedSession != nil }
-        return false
+        guard case .cookies(let ranges) = found else { return false }
+        // Of another issuer's token there is no session to refresh. One of ours may be of a key that is gone.
+        return connection.head.block.withBytes { bytes in
+            ranges.contains {
+                connection.shard.gatekeeper.claimsToBeOurs(bytes.extracting($0.offsets))
+            }
+        }
     }
 
     /// The browser sends the body anew at each step: a large one is refused instead, and one of unknown

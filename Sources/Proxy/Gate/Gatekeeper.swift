@@ -107,6 +107,9 @@ package final class Gatekeeper {
         return .accepted(verified)
     }
 
+    /// Whether a token says that it is one of ours, whether or not it is good.
+    func claimsToBeOurs(_ token: Span<UInt8>) -> Bool { issuers.claimsToBeOwn(token) }
+
     /// The verdict on a token that nobody has presented: it leaves no trace.
     func inspect(_ token: Span<UInt8>, now: WallTime) -> TokenVerdict {
         let verdict = issuers.verify(token, now: now)

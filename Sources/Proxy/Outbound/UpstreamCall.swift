@@ -4,6 +4,7 @@
 //
 // Owned by: the shard that asks.
 
+import Configuration
 import HTTP
 import Network
 import Primitives
@@ -25,6 +26,7 @@ final class UpstreamCall {
     private let question: UpstreamQuestion
     private let done: (FetchOutcome) -> Void
     private var tried: [Int] = []
+    private let endsAt: MonotonicInstant
 
     /// - Parameter done: called once. The call lives until then.
     static func ask(
@@ -38,9 +40,15 @@ final class UpstreamCall {
         self.pool = pool
         self.question = question
         self.done = done
+        endsAt = pool.shard.loop.now.advanced(byMilliseconds: question.timeoutMilliseconds)
     }
 
     private func ask(because reason: String) {
+        let left = endsAt.milliseconds - pool.shard.loop.now.milliseconds
+        if left <= 0 {
+            done(.failed("no answer in time"))
+            return
+        }
         let outcome = pool.choice.next(pool.shard.loop.now, excluding: tried) { _ in true }
         guard case .server(let place) = outcome, tried.count < Self.triesMax else {
             done(.failed(reason))
@@ -57,7 +65,9 @@ final class UpstreamCall {
                     "GET", question.path, authority: server.shared.authority, agent: "auth-gateway",
                     accept: "application/json", fields: question.fields),
                 part: .whole(bytesMax: question.answerBytesMax),
-                timeoutMilliseconds: question.timeoutMilliseconds, loop: pool.shard.loop
+                timeoutMilliseconds: left,
+                connectMilliseconds: min(left, pool.target.configuration.connectTimeoutMilliseconds),
+                loop: pool.shard.loop
             ) { [self] outcome in
                 if case .unreachable(let reason) = outcome { ask(because: reason) } else { done(outcome) }
             }
