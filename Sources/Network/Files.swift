@@ -2,7 +2,7 @@
 // looks after its own.
 
 import Glibc
-import Primitives
+package import Primitives
 
 /// Reading and writing whole files.
 package enum Files {
@@ -34,6 +34,11 @@ package enum Files {
         }
         try Syscalls.rename(temporary, to: path)
         try synchroniseDirectory(of: path)
+    }
+
+    /// When a file was written last; nil where there is none.
+    package static func modified(_ path: String) throws(SystemError) -> WallTime? {
+        try Syscalls.entry(at: path)?.modified
     }
 
     /// Removes a file, for good when this returns; one that is not there is no error.

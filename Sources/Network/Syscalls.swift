@@ -212,7 +212,7 @@ package enum Syscalls {
         if result < 0 { throw SystemError(code: errno, call: "lstat \(path)") }
         return FileEntry(
             isSocket: status.st_mode & S_IFMT == S_IFSOCK, device: UInt64(status.st_dev),
-            number: UInt64(status.st_ino))
+            number: UInt64(status.st_ino), modified: WallTime(seconds: Int64(status.st_mtim.tv_sec)))
     }
 
     static func makeDirectory(_ path: String, mode: mode_t) throws(SystemError) {
@@ -301,6 +301,12 @@ struct FileEntry: Equatable {
     let isSocket: Bool
     let device: UInt64
     let number: UInt64
+    let modified: WallTime
+
+    /// The same thing, whatever it has come to hold.
+    static func == (left: Self, right: Self) -> Bool {
+        left.isSocket == right.isSocket && left.device == right.device && left.number == right.number
+    }
 }
 
 /// A connection that a listener has taken in.

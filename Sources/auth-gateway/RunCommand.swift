@@ -191,14 +191,14 @@ final class RunCommand {
             certificateFiles = files
             renewTLS(configuration, "certificates have been read anew")
         }
-        every(seconds: TicketKeys.rotationSeconds) { [self] in
+        every(seconds: TicketKeys.checkSeconds) { [self] in
             guard let configuration, configuration.tls?.hasTickets == true else { return }
             do throws(SystemError) {
-                try ticketKeys?.rotate()
+                if try ticketKeys?.rotate(ifDueAt: Clock.wall) != true { return }
+                renewTLS(configuration, "a new key of session tickets")
             } catch {
                 logs?.service.error("tls: the new key of session tickets is not kept: \(error)")
             }
-            renewTLS(configuration, "a new key of session tickets")
         }
     }
 
@@ -207,7 +207,8 @@ final class RunCommand {
         if configuration.tls?.hasTickets != true { return [] }
         do throws(SystemError) {
             if let ticketKeys { return ticketKeys.keys }
-            let made = try TicketKeys(directory: configuration.stateDirectory)
+            let made = try TicketKeys(
+                directory: configuration.stateDirectory, now: Clock.wall)
             ticketKeys = made
             return made.keys
         } catch {

@@ -3,6 +3,7 @@
 
 import Crypto
 import Network
+import Primitives
 import TLS
 
 /// The keys as they are kept. Owned by: the main queue.
@@ -11,12 +12,14 @@ struct TicketKeys {
     private var bytes: [UInt8]
 
     /// Reads the keys; makes the first where there are none, or none that can be read.
-    init(directory: String) throws(SystemError) {
+    init(directory: String, now: WallTime) throws(SystemError) {
         path = "\(directory)/ticket.keys"
         bytes = (try? Files.read(path)) ?? []
         if bytes.isEmpty || bytes.count % TicketKey.byteCount != 0 {
             bytes = []
             try rotate()
+        } else {
+            try rotate(ifDueAt: now)
         }
     }
 
@@ -27,13 +30,24 @@ struct TicketKeys {
         }
     }
 
+    /// Rotates when the newest key is twelve hours old, however often the process has been started since.
+    @discardableResult
+    mutating func rotate(ifDueAt now: WallTime) throws(SystemError) -> Bool {
+        guard let made = try Files.modified(path),
+            now.milliseconds - made.milliseconds >= Self.lifetimeMilliseconds
+        else { return false }
+        try rotate()
+        return true
+    }
+
     /// Puts a new key in front, and lets go of the oldest.
-    mutating func rotate() throws(SystemError) {
+    private mutating func rotate() throws(SystemError) {
         let kept = bytes.prefix((Self.keysMax - 1) * TicketKey.byteCount)
         bytes = RandomBytes.make(TicketKey.byteCount) + kept
         try Files.replace(path, with: bytes)
     }
 
-    static let rotationSeconds = 12 * 3600
+    static let checkSeconds = 600
+    private static let lifetimeMilliseconds: Int64 = 12 * 3_600_000
     private static let keysMax = 3
 }

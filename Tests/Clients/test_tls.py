@@ -1,5 +1,5 @@
 # TLS of the listeners: openssl's client, curl, Python's ssl and `websockets` against certificates by name and by
-# kind of key, versions, tickets, client certificates, renewal, redirects, and hostile handshakes.
+# kind of key, versions, tickets, client certificates, renewal, and hostile handshakes.
 
 import os
 import shutil
@@ -26,14 +26,14 @@ route / { upstream api; }
 
 
 def setUpModule():
-    global demo, home, authority, ec, rsa, other, gateway, port, redirect_port
+    global demo, home, authority, ec, rsa, other, gateway, port
     demo, home = Demo(), directory()
     authority = Authority(home)
     ec, rsa = authority.issue("localhost", "127.0.0.1"), authority.issue("localhost", "127.0.0.1", kind="rsa")
     other = authority.issue("*.example.test")
-    port, redirect_port = free_port(), free_port()
+    port = free_port()
     main = (
-        f"listen 127.0.0.1:{port} tls;\nlisten 127.0.0.1:{redirect_port} redirect_to_https;\n"
+        f"listen 127.0.0.1:{port} tls;\n"
         + tls_block(
             ec, rsa,
             more=f"server_name *.example.test {{ certificate {other[0]}; private_key {other[1]}; }}"
@@ -87,12 +87,6 @@ class Serving(unittest.TestCase):
         cookies = reply.cookies()
         self.assertEqual(set(cookies), {"__Host-access", "__Secure-refresh"})
         self.assertTrue(all("secure" in attributes for _, attributes in cookies.values()))
-
-    def test_every_request_of_a_plain_listener_is_redirected(self):
-        for method in ("GET", "POST"):
-            reply = curl(f"http://127.0.0.1:{redirect_port}//evil.example/a?b=c", method=method)
-            self.assertEqual(reply.status, 308)
-            self.assertEqual(reply.one("location"), f"https://localhost:{gateway.port}//evil.example/a?b=c")
 
     def test_an_address_changes_over_to_tls_by_reload(self):
         pair = authority.issue("localhost", "127.0.0.1")
@@ -157,6 +151,23 @@ class Certificates(unittest.TestCase):
         self.assertIn("Reused, ", s_client(port, "-sess_in", session, say="GET / HTTP/1.0\r\n\r\n"))
         said = s_client(port, "-sess_in", session, "-servername", "a.example.test", say="GET / HTTP/1.0\r\n\r\n")
         self.assertNotIn("Reused, ", said)
+
+    def test_the_keys_of_tickets_change_by_their_age_and_not_by_the_start(self):
+        keys, session = os.path.join(gateway.state, "ticket.keys"), os.path.join(home, "old-session")
+        say = "GET /public/x HTTP/1.0\r\n\r\n"
+        s_client(port, "-tls1_2", "-sess_out", session, say=say)
+        with open(keys, "rb") as file:
+            before = file.read()
+        for age, changes in ((11, False), (13, True)):
+            gateway.stop()
+            then = time.time() - age * 3600
+            os.utime(keys, (then, then))
+            gateway.start()
+            with open(keys, "rb") as file:
+                self.assertEqual(file.read() != before, changes, age)
+        with open(keys, "rb") as file:
+            self.assertIn(before[:80], file.read()[80:])
+        self.assertIn("Reused, ", s_client(port, "-tls1_2", "-sess_in", session, say=say))
 
 
 class Renewal(unittest.TestCase):
