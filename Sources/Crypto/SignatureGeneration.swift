@@ -79,21 +79,9 @@ private final class DigestGeneration {
         let digest = MessageDigest(hash)
         // The context holds a reference of its own to the key.
         guard let context = unsafe EVP_PKEY_CTX_new_from_pkey(nil, key.handle, nil),
-            unsafe EVP_PKEY_sign_init(context) == 1,
-            unsafe EVP_PKEY_CTX_set_signature_md(context, digest.implementation) == 1
+            unsafe EVP_PKEY_sign_init(context) == 1
         else { OpenSSLError.crash("preparing a signing key") }
-        if let padding {
-            guard unsafe EVP_PKEY_CTX_set_rsa_padding(context, padding) == 1 else {
-                OpenSSLError.crash("choosing an RSA padding")
-            }
-        }
-        if padding == RSA_PKCS1_PSS_PADDING {
-            // RFC 7518 §3.5: "The size of the salt value is the same size as the hash function output", and
-            // MGF1 uses the same hash.
-            guard unsafe EVP_PKEY_CTX_set_rsa_pss_saltlen(context, CInt(hash.byteCount)) == 1,
-                unsafe EVP_PKEY_CTX_set_rsa_mgf1_md(context, digest.implementation) == 1
-            else { OpenSSLError.crash("choosing PSS parameters") }
-        }
+        unsafe SignatureSettings.apply(to: context, digest, padding: padding)
         unsafe self.context = context
         self.digest = digest
     }

@@ -37,6 +37,15 @@ enum CheckCommand {
         }
     }
 
+    /// The configuration that a command works by; nil where it is not valid, which has been said then.
+    static func configuration(at path: String) -> GatewayConfiguration? {
+        let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
+        if let configuration = loaded.configuration { return configuration }
+        for diagnostic in loaded.diagnostics { Console.error(diagnostic.rendered) }
+        Console.error(summary(loaded, path))
+        return nil
+    }
+
     static func summary(_ loaded: LoadedConfiguration, _ path: String) -> String {
         let errors = loaded.diagnostics.count { $0.severity == .error }
         return "\(path): \(errors) \(errors == 1 ? "error" : "errors")"

@@ -21,12 +21,7 @@ enum KeysCommand {
     typealias Problem = StateDirectory.Problem
 
     static func run(_ request: KeysRequest, configuration path: String) -> ExitCode {
-        let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
-        guard let configuration = loaded.configuration else {
-            for diagnostic in loaded.diagnostics { Console.error(diagnostic.rendered) }
-            Console.error(CheckCommand.summary(loaded, path))
-            return .configuration
-        }
+        guard let configuration = CheckCommand.configuration(at: path) else { return .configuration }
         do throws(Problem) {
             try run(request, configuration)
             return .success

@@ -17,12 +17,7 @@ enum TokenRequest: Equatable {
 /// Carries out `auth-gateway token`.
 enum TokenCommand {
     static func run(_ request: TokenRequest, configuration path: String) -> ExitCode {
-        let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
-        guard let configuration = loaded.configuration else {
-            for diagnostic in loaded.diagnostics { Console.error(diagnostic.rendered) }
-            Console.error(CheckCommand.summary(loaded, path))
-            return .configuration
-        }
+        guard let configuration = CheckCommand.configuration(at: path) else { return .configuration }
         do throws(RuntimeError) {
             guard let control = configuration.control else {
                 throw RuntimeError(reason: "the configuration has no control listener to ask")
