@@ -101,7 +101,7 @@ final class SessionBook {
         case .begin(let new): return try begin(new, mint.first(of: .random()), now: now)
         case .exchange(let new, let credential, let delivery):
             let window = delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow
-            return try exchange(new, mint.first(ofCredential: credential), raceWindow: window, now: now)
+            return try exchange(new, credential, raceWindow: window, now: now)
         case .refresh(let candidates, let session, let delivery, let client, let isBounce):
             let window = delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow
             guard let token = try chosen(candidates, of: session, raceWindow: window, now: now) else {
@@ -292,7 +292,7 @@ final class SessionBook {
         // An ended row is also the revocation that a restart has to find.
         let retention = max(Self.retentionMilliseconds, policy.revocationMemory)
         let before = now.advanced(byMilliseconds: -retention)
-        let purged = try store.purge(before: before, limit: Self.purgeRows)
+        let purged = try store.purge(before: before, limit: Self.purgeRows, now: now)
         if purged == Self.purgeRows { nextPurge = now.advanced(byMilliseconds: 100) }
     }
 
