@@ -82,7 +82,7 @@ package final class VerifiedToken: Sendable {
         }
         if let use { return min(end, use) }
         // To be exchanged, and to say so to its client: it counts as one that has expired.
-        if policy.twofoldClaim != nil { return min(end, issuedAt ?? 0) }
+        if policy.twofoldClaim != nil { return 0 }
         if policy.useExpiryClaim != nil { throw .unfitClaims }
         return end
     }
