@@ -81,5 +81,5 @@ final class UpstreamCall {
 
     private static let triesMax = 3
     /// Of one shard to one upstream.
-    private static let atOnceMax = 64
+    private static let atOnceMax = 128
 }
