@@ -52,6 +52,12 @@ package struct ClaimsPolicy: Sendable {
     package var takesNumericSubject = false
     /// A claim that ends the token's use in requests earlier than `exp` does; nil where there is none.
     package var useExpiryClaim: String?
+    /// A claim that those tokens alone have which need the one before; nil where all of them do. A token that
+    /// has it and not the other was made under another configuration, and is good for no request.
+    package var twofoldClaim: String?
+    /// How long after its issue a token may be used, whatever it says itself: how far back revocations are
+    /// remembered depends on it. nil is as long as it says.
+    package var useSecondsMax: Int64?
 
     /// A policy. Issuer and audiences must not be empty; `TokenVerifier` refuses such a policy.
     package init(issuer: String, audiences: [String]) {

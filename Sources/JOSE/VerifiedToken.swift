@@ -59,14 +59,9 @@ package final class VerifiedToken: Sendable {
         guard let subject = claim?.string ?? number, HeaderText.isFit(subject) else { throw .unfitClaims }
         self.subject = subject
         subjectBytes = Array(subject.utf8)
-        guard var expiresAt = try NumericDate.read(root["exp"]) else { throw .unfitClaims }
-        if let claim = policy.useExpiryClaim {
-            guard let useExpiresAt = try NumericDate.read(root[claim]) else { throw .unfitClaims }
-            expiresAt = min(expiresAt, useExpiresAt)
-        }
-        self.expiresAt = expiresAt
-        notBefore = try NumericDate.read(root["nbf"])
         issuedAt = try NumericDate.read(root["iat"])
+        expiresAt = try Self.useEnd(root, issuedAt: issuedAt, policy)
+        notBefore = try NumericDate.read(root["nbf"])
         scopes = try Self.scopes(root.value(at: policy.scopePath))
         scopeText = Array(scopes.joined(separator: " ").utf8)
         let session = try SessionClaims(root, areOurs: policy.hasSessionClaims)
@@ -74,6 +69,22 @@ package final class VerifiedToken: Sendable {
         sessionText = session.text
         generation = session.generation
         epoch = session.epoch
+    }
+
+    private static func useEnd(
+        _ root: JSONValue, issuedAt: Int64?, _ policy: ClaimsPolicy
+    ) throws(TokenRejection) -> Int64 {
+        guard var end = try NumericDate.read(root["exp"]) else { throw .unfitClaims }
+        if let most = policy.useSecondsMax, let issuedAt { end = min(end, issuedAt.addingSaturated(most)) }
+        if let claim = policy.twofoldClaim, root[claim] == nil { return end }
+        let use = try policy.useExpiryClaim.flatMap { (name) throws(TokenRejection) in
+            try NumericDate.read(root[name])
+        }
+        if let use { return min(end, use) }
+        // To be exchanged, and to say so to its client: it counts as one that has expired.
+        if policy.twofoldClaim != nil { return 0 }
+        if policy.useExpiryClaim != nil { throw .unfitClaims }
+        return end
     }
 
     /// What the token is refused for at `now`; to be asked on each use, since a remembered token grows old.

@@ -86,6 +86,9 @@ package final class GatewayRuntime: Sendable {
         policy.leewaySeconds = configuration.accessToken.leewayMilliseconds / 1000
         policy.tokenBytesMax = configuration.limits.accessTokenBytes
         policy.useExpiryClaim = configuration.accessToken.useExpiry?.claim
+        policy.twofoldClaim = TokenStyle.refreshClaim
+        let use = configuration.accessToken.useExpiry?.lifetimeMilliseconds
+        policy.useSecondsMax = (use ?? configuration.accessToken.lifetimeMilliseconds) / 1000
         claimsPolicy = policy
         var issuers: [IssuerTarget] = []
         for issuer in configuration.issuers {

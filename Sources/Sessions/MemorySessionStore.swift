@@ -19,11 +19,13 @@ package final class MemorySessionStore: SessionStore {
     private enum Change {
         case session(SessionID, before: Session?)
         case subject([UInt8], before: Subject?)
+        case exchanged(SessionID, before: WallTime?)
     }
 
     private var sessions: [SessionID: Session] = [:]
     /// By the bytes of the name, as SQLite compares them.
     private var subjects: [[UInt8]: Subject] = [:]
+    private var exchanged: [SessionID: WallTime] = [:]
     /// nil when no batch is open.
     private var undo: [Change]?
 
@@ -46,6 +48,7 @@ package final class MemorySessionStore: SessionStore {
             switch change {
             case .session(let sid, let before): sessions[sid] = before
             case .subject(let name, let before): subjects[name] = before
+            case .exchanged(let sid, let before): exchanged[sid] = before
             }
         }
         undo = nil
@@ -139,6 +142,21 @@ package final class MemorySessionStore: SessionStore {
         subjects[Array(subject.utf8)]?.epoch ?? 0
     }
 
+    package func sessionsEnded(of subject: String) throws(StoreError) -> WallTime? {
+        subjects[Array(subject.utf8)].flatMap { $0.sessionsEpoch > 0 ? $0.raised : nil }
+    }
+
+    package func noteExchanged(_ sid: SessionID, until: WallTime) throws(StoreError) {
+        remember(sid, until)
+    }
+
+    package func isExchanged(_ sid: SessionID) throws(StoreError) -> Bool { exchanged[sid] != nil }
+
+    private func remember(_ sid: SessionID, _ until: WallTime?) {
+        undo?.append(.exchanged(sid, before: exchanged[sid]))
+        exchanged[sid] = until
+    }
+
     package func list(subject: String?, limit: Int) throws(StoreError) -> [StoredSession] {
         let name = subject.map { Array($0.utf8) }
         let wanted = sessions.values.filter { name == nil || Array($0.subject.utf8) == name }
@@ -154,7 +172,8 @@ package final class MemorySessionStore: SessionStore {
         return (ended + raised).filter { $0.at >= since }
     }
 
-    package func purge(before: WallTime, limit: Int) throws(StoreError) -> Int {
+    package func purge(before: WallTime, limit: Int, now: WallTime) throws(StoreError) -> Int {
+        for (sid, _) in exchanged.filter({ $0.value < now }).prefix(limit) { remember(sid, nil) }
         let old = sessions.values.filter { ($0.ended?.at ?? $0.idleDeadline) < before }
         for session in old.prefix(limit) { set(session.sid, nil) }
         return min(old.count, limit)

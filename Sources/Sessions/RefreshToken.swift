@@ -44,15 +44,27 @@ package final class RefreshTokenMint {
         RefreshToken(sid: sid, generation: 0, secret: RandomBytes.make(32), keyNumber: current)
     }
 
-    /// The first token of the one session that a credential of another system is good for: the same whenever
-    /// it is asked for.
-    package func first(ofCredential credential: [UInt8]) -> RefreshToken {
+    /// The one session that a credential of another system is good for: the same under every server key.
+    func sid(ofCredential credential: [UInt8]) -> SessionID {
         let digest = hasher.digest((Self.exchangeLabel + credential).span).bytes
         guard let sid = SessionID(bytes: digest.span.extracting(0..<SessionID.byteCount)) else {
             preconditionFailure("a digest has bytes enough for a session id")
         }
-        let secret = mac(current).authenticate(Self.exchangeLabel, sid.bytes, credential)
-        return RefreshToken(sid: sid, generation: 0, secret: secret.bytes, keyNumber: current)
+        return sid
+    }
+
+    /// The first token of that session: the same whenever it is asked for.
+    ///
+    /// - Parameter digest: what is stored of the session's secret, which an older key may have made.
+    func first(
+        of sid: SessionID, credential: [UInt8], fitting digest: SHA256Digest?
+    ) -> RefreshToken {
+        func token(_ number: UInt8) -> RefreshToken {
+            let secret = mac(number).authenticate(Self.exchangeLabel, sid.bytes, credential)
+            return RefreshToken(sid: sid, generation: 0, secret: secret.bytes, keyNumber: number)
+        }
+        let older = keys.keys.filter { $0 != current }.map(token)
+        return older.first { $0.digest(hasher) == digest } ?? token(current)
     }
 
     /// The one child of a token: the same whenever it is asked for.

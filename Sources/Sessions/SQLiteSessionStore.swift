@@ -19,6 +19,10 @@ package final class SQLiteSessionStore: SessionStore {
     private let ending: Statement
     private let claimsSetting: Statement
     private let epochReading: Statement
+    private let endReading: Statement
+    private let exchangeNoting: Statement
+    private let exchangeReading: Statement
+    private let exchangePurging: Statement
     private let epochRaising: Statement
     private let sparing: Statement
     private let listing: Statement
@@ -40,6 +44,11 @@ package final class SQLiteSessionStore: SessionStore {
             ending = try database.prepare(SQL.end)
             claimsSetting = try database.prepare("UPDATE sessions SET claims = ?2 WHERE sid = ?1")
             epochReading = try database.prepare("SELECT epoch FROM subjects WHERE subject = ?1")
+            endReading = try database.prepare(
+                "SELECT raised FROM subjects WHERE subject = ?1 AND sessions_epoch > 0")
+            exchangeNoting = try database.prepare("INSERT OR REPLACE INTO exchanged VALUES (?1, ?2)")
+            exchangeReading = try database.prepare("SELECT 1 FROM exchanged WHERE sid = ?1")
+            exchangePurging = try database.prepare(SQL.purgeExchanged)
             epochRaising = try database.prepare(SQL.raiseEpoch)
             sparing = try database.prepare(SQL.spare)
             listing = try database.prepare(
@@ -177,6 +186,28 @@ package final class SQLiteSessionStore: SessionStore {
         }
     }
 
+    package func sessionsEnded(of subject: String) throws(StoreError) -> WallTime? {
+        try store { () throws(SQLiteError) in
+            var ended: WallTime?
+            try endReading.rows(.text(subject)) { ended = $0.time(0) }
+            return ended
+        }
+    }
+
+    package func noteExchanged(_ sid: SessionID, until: WallTime) throws(StoreError) {
+        try store { () throws(SQLiteError) in
+            try exchangeNoting.run(.blob(sid.bytes), .time(until))
+        }
+    }
+
+    package func isExchanged(_ sid: SessionID) throws(StoreError) -> Bool {
+        try store { () throws(SQLiteError) in
+            var isThere = false
+            try exchangeReading.rows(.blob(sid.bytes)) { _ in isThere = true }
+            return isThere
+        }
+    }
+
     package func list(subject: String?, limit: Int) throws(StoreError) -> [StoredSession] {
         try store { () throws(SQLiteError) in
             var sessions: [StoredSession] = []
@@ -206,8 +237,9 @@ package final class SQLiteSessionStore: SessionStore {
         }
     }
 
-    package func purge(before: WallTime, limit: Int) throws(StoreError) -> Int {
+    package func purge(before: WallTime, limit: Int, now: WallTime) throws(StoreError) -> Int {
         try store { () throws(SQLiteError) in
+            try exchangePurging.run(.time(now), .integer(Int64(limit)))
             try purging.run(.time(before), .integer(Int64(limit)))
             return database.changedRows
         }
@@ -216,50 +248,6 @@ package final class SQLiteSessionStore: SessionStore {
     private func store<Result>(_ verb: () throws(SQLiteError) -> Result) throws(StoreError) -> Result {
         do throws(SQLiteError) { return try verb() } catch { throw StoreError(error) }
     }
-}
-
-/// The statements, beside each other so that they can be read against the schema.
-private enum SQL {
-    static let insert = """
-        INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-            ?12, ?13, ?14, ?15, NULL, NULL)
-        """
-    static let select = """
-        SELECT s.sid, s.subject, s.claims, s.user_agent, s.address, s.label, s.created, s.refreshed,
-            s.idle_deadline, s.final_deadline, s.generation, s.secret_digest, s.rotated, s.confirmed, s.epoch,
-            s.ended, s.end_reason, ifnull(u.epoch, 0), ifnull(u.sessions_epoch, 0)
-        FROM sessions AS s LEFT JOIN subjects AS u ON u.subject = s.subject
-        """
-    static let rotate = """
-        UPDATE sessions SET generation = ?3, secret_digest = ?4, rotated = ?5, refreshed = ?5,
-            idle_deadline = ?6, confirmed = 0, user_agent = ifnull(?7, user_agent),
-            address = ifnull(?8, address)
-        WHERE sid = ?1 AND generation = ?2 AND ended IS NULL
-        """
-    static let confirm =
-        "UPDATE sessions SET confirmed = 1 WHERE sid = ?1 AND generation = ?2 AND confirmed = 0"
-    static let end = "UPDATE sessions SET ended = ?2, end_reason = ?3 WHERE sid = ?1 AND ended IS NULL"
-    /// Gives a session that is alive the epoch that its subject is about to get.
-    static let spare = """
-        UPDATE sessions SET epoch = 1 + ifnull((SELECT epoch FROM subjects WHERE subject = ?2), 0)
-        WHERE sid = ?1 AND subject = ?2 AND ended IS NULL
-            AND epoch >= ifnull((SELECT sessions_epoch FROM subjects WHERE subject = ?2), 0)
-        """
-    static let subjectColumns = "subject, epoch, spared, spared_epoch, raised"
-    /// What was revoked before stays revoked: a session that is spared now is spared with its tokens of
-    /// today's epoch on, unless it was the spared one already.
-    static let raiseEpoch = """
-        INSERT INTO subjects VALUES (?1, 1, ?2, ?3, 0, ?4)
-        ON CONFLICT (subject) DO UPDATE SET epoch = epoch + 1,
-            sessions_epoch = CASE WHEN ?2 THEN epoch + 1 ELSE sessions_epoch END,
-            spared_epoch = CASE WHEN spared IS ?3 THEN spared_epoch ELSE epoch END, spared = ?3, raised = ?4
-        RETURNING \(subjectColumns)
-        """
-    static let purge = """
-        DELETE FROM sessions WHERE sid IN (
-            SELECT sid FROM sessions WHERE ended < ?1
-            UNION ALL SELECT sid FROM sessions WHERE idle_deadline < ?1 AND ended IS NULL LIMIT ?2)
-        """
 }
 
 extension Statement.Value {

@@ -49,7 +49,8 @@ package struct ClientDescription: Sendable, Equatable {
     package var address: String
     package var label: String
 
-    /// Overlong texts are cut: they come from the network.
+    /// Overlong texts are cut, and control characters left out: they come from the network, and are read on
+    /// terminals.
     package init(userAgent: String, address: String, label: String) {
         self.userAgent = Self.cut(userAgent)
         self.address = Self.cut(address)
@@ -57,7 +58,12 @@ package struct ClientDescription: Sendable, Equatable {
     }
 
     /// Counted in scalars: one character can have any number of them.
-    private static func cut(_ text: String) -> String { String(text.unicodeScalars.prefix(256)) }
+    private static func cut(_ text: String) -> String {
+        let isControl: (Unicode.Scalar) -> Bool = { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }
+        var kept = String.UnicodeScalarView()
+        kept.append(contentsOf: text.unicodeScalars.lazy.filter { !isControl($0) }.prefix(256))
+        return String(kept)
+    }
 }
 
 /// Why a session ended. The raw value is what rows, logs and `sessions explain` show.

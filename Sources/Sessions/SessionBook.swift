@@ -100,8 +100,7 @@ final class SessionBook {
         switch order {
         case .begin(let new): return try begin(new, mint.first(of: .random()), now: now)
         case .exchange(let new, let credential, let delivery):
-            return try exchange(
-                new, mint.first(ofCredential: credential), raceWindow: raceWindow(delivery), now: now)
+            return try exchange(new, credential, raceWindow: raceWindow(delivery), now: now)
         case .refresh(let presented, let client, let claims):
             guard let token = try chosen(presented, now: now) else {
                 return Result(reply: .rejected(.notGenuine))
@@ -312,7 +311,7 @@ final class SessionBook {
         // An ended row is also the revocation that a restart has to find.
         let retention = max(Self.retentionMilliseconds, policy.revocationMemory)
         let before = now.advanced(byMilliseconds: -retention)
-        let purged = try store.purge(before: before, limit: Self.purgeRows)
+        let purged = try store.purge(before: before, limit: Self.purgeRows, now: now)
         if purged == Self.purgeRows { nextPurge = now.advanced(byMilliseconds: 100) }
     }
 

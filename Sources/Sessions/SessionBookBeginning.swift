@@ -2,7 +2,6 @@
 //
 // Owned by: the sessions queue, as the rest of `SessionBook`.
 
-import JOSE
 import Primitives
 
 extension SessionBook {
@@ -27,11 +26,25 @@ extension SessionBook {
 
     /// Begins the session that a credential is good for. Presented again by a client that has lost the
     /// answer, or by a request beside the one that was answered, it gets the same tokens; later it is worth
-    /// nothing.
+    /// nothing, also when the session's row has gone.
     func exchange(
-        _ new: NewSession, _ token: RefreshToken, raceWindow: Int64, now: WallTime
+        _ new: NewSession, _ credential: OlderCredential, raceWindow: Int64, now: WallTime
     ) throws(StoreError) -> Result {
-        guard let stored = try store.find(token.sid) else { return try begin(new, token, now: now) }
+        let sid = mint.sid(ofCredential: credential.identity)
+        let stored = try store.find(sid)
+        let token = mint.first(
+            of: sid, credential: credential.identity, fitting: stored?.session.secretDigest)
+        guard let stored else {
+            if try store.isExchanged(sid) { return refuse(.exchanged, token, new.client) }
+            // Whoever ended all sessions of a subject meant those as well that were still to begin.
+            if let issued = credential.issued, let ended = try store.sessionsEnded(of: new.subject),
+                issued <= ended
+            {
+                return refuse(.endedWithSubject, token, new.client)
+            }
+            try store.noteExchanged(sid, until: credential.remembered)
+            return try begin(new, token, now: now)
+        }
         let session = stored.session
         let age = now.milliseconds - session.rotated.milliseconds
         let isRetry =

@@ -19,7 +19,7 @@ package enum SessionOrder: Sendable {
     /// Begin a session for a credential of another system, which is good for one session: presented again
     /// before the client is known to have that session's tokens, or a moment later, it gets the same ones.
     /// Answered by `issued` or `rejected`.
-    case exchange(NewSession, credential: [UInt8], delivery: Delivery)
+    case exchange(NewSession, OlderCredential, delivery: Delivery)
     /// End the sessions of these refresh tokens, whatever their generations, and a session known otherwise.
     /// Answered by `ended`, or `rejected` when nothing that was presented is genuine.
     case endByTokens(candidates: [[UInt8]], session: SessionID?, reason: EndReason)
@@ -89,6 +89,23 @@ package struct NewSession: Sendable {
         self.claims = claims
         self.client = client
         self.replacing = replacing
+    }
+}
+
+/// A credential of another system that a session is begun for, once.
+package struct OlderCredential: Sendable {
+    /// What tells it from every other, however it is spelled. Stored nowhere.
+    package var identity: [UInt8]
+    /// When it was issued; nil where its own system has vouched for it at this moment. Those of before the
+    /// subject's sessions were last ended are over with them.
+    package var issued: WallTime?
+    /// Until when nobody may forget that it has been exchanged.
+    package var remembered: WallTime
+
+    package init(identity: [UInt8], issued: WallTime?, remembered: WallTime) {
+        self.identity = identity
+        self.issued = issued
+        self.remembered = remembered
     }
 }
 

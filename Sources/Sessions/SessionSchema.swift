@@ -42,7 +42,14 @@ enum SessionSchema {
             raised         INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX subjects_by_raised ON subjects (raised);
+        """,
         """
+        CREATE TABLE exchanged (
+            sid        BLOB PRIMARY KEY,
+            remembered INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX exchanged_by_remembered ON exchanged (remembered);
+        """,
     ]
 
     /// Says why an opened database cannot be used; nil when it is ours, or new. Changes nothing in it.

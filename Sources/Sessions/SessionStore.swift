@@ -35,6 +35,15 @@ package protocol SessionStore: AnyObject {
         of subject: String, endingSessions: Bool, sparing: SessionID?, at now: WallTime
     ) throws(StoreError) -> Revocation
 
+    /// When all sessions of a subject were ended, or something else was revoked after that; nil when they
+    /// never were.
+    func sessionsEnded(of subject: String) throws(StoreError) -> WallTime?
+    /// Remembers that the credential of another system which this session belongs to has been exchanged: for
+    /// longer than the session's own row is kept.
+    func noteExchanged(_ sid: SessionID, until: WallTime) throws(StoreError)
+    /// Whether the credential that this session belongs to has been exchanged.
+    func isExchanged(_ sid: SessionID) throws(StoreError) -> Bool
+
     /// The epoch that new access tokens of a subject carry.
     func epoch(of subject: String) throws(StoreError) -> Int64
     /// A subject's sessions, newest first, ended ones included; `nil` lists every subject's, last refreshed
@@ -43,8 +52,9 @@ package protocol SessionStore: AnyObject {
     /// What was revoked at or after `since`.
     func revocations(since: WallTime) throws(StoreError) -> [Revocation]
     /// Deletes rows that ended, or passed their idle deadline without being ended, before `before`; at most
-    /// `limit`. How many were deleted.
-    func purge(before: WallTime, limit: Int) throws(StoreError) -> Int
+    /// `limit`. How many were deleted. Exchanges that need not be remembered at `now` are forgotten, `limit`
+    /// of them at most.
+    func purge(before: WallTime, limit: Int, now: WallTime) throws(StoreError) -> Int
 }
 
 /// The new state of a rotated session.

@@ -20,7 +20,7 @@ struct TokenIssue: CustomStringConvertible, CustomReflectable {
         by signer: TokenSigner, mint: RefreshTokenMint, policy: SessionPolicy, now: WallTime
     ) -> IssuedTokens {
         // An access token outlives its session's final deadline by nothing.
-        let use = min(now.advanced(byMilliseconds: policy.useLifetime), session.finalDeadline)
+        var use = min(now.advanced(byMilliseconds: policy.useLifetime), session.finalDeadline)
         var claims = AccessTokenClaims(
             issuer: policy.issuer, subject: session.subject, audiences: [policy.audience],
             issuedAt: now.seconds, expiresAt: use.seconds,
@@ -38,7 +38,8 @@ struct TokenIssue: CustomStringConvertible, CustomReflectable {
             refreshToken = String(decoding: signed, as: UTF8.self)
         case .single(let claim, _):
             refreshDeadline = min(now.advanced(byMilliseconds: policy.accessLifetime), refreshDeadline)
-            claims.useExpiry = (claim, min(use, refreshDeadline).seconds)
+            use = min(use, refreshDeadline)
+            claims.useExpiry = (claim, use.seconds)
             claims.expiresAt = refreshDeadline.seconds
             claims.refreshToken = (TokenStyle.refreshClaim, refreshToken)
             refreshToken = ""

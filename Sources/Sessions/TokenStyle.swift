@@ -3,6 +3,7 @@
 // the opaque refresh token in a claim, so that every rule of rotation holds unchanged, and the signature is
 // looked at first.
 
+import JOSE
 import Primitives
 
 /// How a session's tokens are made.
@@ -22,7 +23,7 @@ package enum TokenStyle: Sendable, Equatable {
 }
 
 /// The payload of a refresh token that is a JWT.
-struct SignedRefreshToken {
+package struct SignedRefreshToken {
     let issuer: String
     let subject: String
     let sid: SessionID
@@ -44,4 +45,21 @@ struct SignedRefreshToken {
         writer.endObject()
         return writer.bytes
     }
+
+    /// Whether a text has the look of such a token, whatever key has signed it: enough to keep it from being
+    /// forwarded. Of its header, `{"alg":"…","typ":"rt+jwt",…`, the letters are compared that neither the
+    /// algorithm, whose name has five of them, nor the key has a part in.
+    package static func looksLikeToken(_ text: Span<UInt8>) -> Bool {
+        text.count > shape.count
+            && text.extracting(algorithmStart).equals(shape.span.extracting(algorithmStart))
+            && text.extracting(typeRange).equals(shape.span.extracting(typeRange))
+    }
+
+    private static let shape = Array(
+        TokenSigner.head(algorithm: .es256, kid: "", type: TokenStyle.refreshType).prefix(
+            typeRange.upperBound))
+    /// `{"alg":"` is 8 bytes, and so 10 letters and a part of the next.
+    private static let algorithmStart = 0..<10
+    /// `","typ":"rt+jwt` is the bytes from the 14th on; 18 letters hold 13 bytes and a half.
+    private static let typeRange = 18..<38
 }

@@ -65,7 +65,7 @@ struct CompleteSampleTests {
         token.lifetimeMilliseconds = 5 * 86_400_000
         token.leewayMilliseconds = 10_000
         token.streamGraceMilliseconds = 0
-        token.isForwarded = true
+        token.isForwarded = false
         token.useExpiry = UseExpiry(claim: "useExp", lifetimeMilliseconds: 300_000)
         return token
     }

@@ -98,7 +98,7 @@ let completeSample = """
     access_token {
         issuer https://login.example.com/tenant;  audience shop;  algorithm ES384;
         signing_key ES384 keys/new.pem kid=2026-11;  signing_key RS256 keys/old.pem;
-        lifetime 5d;  leeway 10s;  stream_grace 0s;  forward on;
+        lifetime 5d;  leeway 10s;  stream_grace 0s;  forward off;
         style single { use_expiry useExp 5m; }
     }
 

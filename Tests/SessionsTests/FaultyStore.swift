@@ -11,6 +11,7 @@ import Support
 enum StoreVerb: String, CaseIterable {
     case begin, commit, insert, find, rotate, setClaims, confirm, end, raiseEpoch, epoch, list, revocations,
         purge
+    case sessionsEnded, noteExchanged, isExchanged
 }
 
 /// What is to go wrong; shared between a test and its store.
@@ -131,8 +132,23 @@ final class FaultyStore: SessionStore {
         return try base.revocations(since: since)
     }
 
-    func purge(before: WallTime, limit: Int) throws(StoreError) -> Int {
+    func sessionsEnded(of subject: String) throws(StoreError) -> WallTime? {
+        try faults.check(.sessionsEnded)
+        return try base.sessionsEnded(of: subject)
+    }
+
+    func noteExchanged(_ sid: SessionID, until: WallTime) throws(StoreError) {
+        try faults.check(.noteExchanged, sid)
+        try base.noteExchanged(sid, until: until)
+    }
+
+    func isExchanged(_ sid: SessionID) throws(StoreError) -> Bool {
+        try faults.check(.isExchanged, sid)
+        return try base.isExchanged(sid)
+    }
+
+    func purge(before: WallTime, limit: Int, now: WallTime) throws(StoreError) -> Int {
         try faults.check(.purge)
-        return try base.purge(before: before, limit: limit)
+        return try base.purge(before: before, limit: limit, now: now)
     }
 }

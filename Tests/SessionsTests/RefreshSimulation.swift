@@ -54,10 +54,13 @@ final class RefreshSimulation {
     private(set) var violations: Set<String> = []
 
     init(
-        seed: UInt64, clientCount: Int, hasClockSteps: Bool, store: StoreKind, rotatesKeys: Bool = false
+        seed: UInt64, clientCount: Int, hasClockSteps: Bool, store: StoreKind, rotatesKeys: Bool = false,
+        style: TokenStyle = .opaqueRefresh
     ) throws {
         ring = rotatesKeys ? RefreshKeyRing(idle: ServiceHarness.policy.idleLifetime) : nil
-        gateway = try ServiceHarness(store, keys: ring?.keys ?? [RefreshKey(number: 1)])
+        gateway = try ServiceHarness(
+            store, keys: ring?.keys ?? [RefreshKey(number: 1)],
+            policy: ServiceHarness.policy(style))
         random = SeededGenerator(seed: seed)
         self.hasClockSteps = hasClockSteps
         for index in 0..<clientCount {
@@ -85,7 +88,7 @@ final class RefreshSimulation {
         }
         gateway.faults.heal()
         for client in clients where !client.isRobbed {
-            let tokens = try gateway.refresh(client.tokens.refreshToken).tokens
+            let tokens = try refresh(client.tokens.refreshText, .body).tokens
             if tokens == nil { violations.insert("an honest client is logged out at the end") }
         }
     }
@@ -109,7 +112,7 @@ final class RefreshSimulation {
         switch event {
         case .wake(let index): send(index)
         case .timeout(let index, let token):
-            if clients[index].isWaiting && clients[index].tokens.refreshToken == token { send(index) }
+            if clients[index].isWaiting && clients[index].tokens.refreshText == token { send(index) }
         case .request(let index, let token): try arrive(index, token)
         case .answer(let index, let token, let tokens): try adopt(index, token, tokens)
         case .rob(let index, let delay): rob(index, delay)
@@ -135,7 +138,7 @@ final class RefreshSimulation {
     private func send(_ index: Int) {
         if clients[index].isOver { return }
         clients[index].isWaiting = true
-        let token = clients[index].tokens.refreshToken
+        let token = clients[index].tokens.refreshText
         if !chance(6) { schedule(.request(index, token: token), in: 0...20_000) }
         if chance(6) { schedule(.request(index, token: token), in: 0...20_000) }
         // Mostly soon, sometimes when the lid is opened again.
@@ -144,9 +147,9 @@ final class RefreshSimulation {
 
     private func arrive(_ index: Int, _ token: String) throws {
         requests += 1
-        let reply = try gateway.refresh(token, delivery: .cookie)
+        let reply = try refresh(token, .cookie)
         if let tokens = reply.tokens {
-            note(child: tokens.refreshToken, of: token)
+            try note(child: tokens, of: token)
             if !chance(6) { schedule(.answer(index, to: token, tokens), in: 0...5000) }
         } else if let why = reply.rejection {
             if clients[index].isRobbed {
@@ -157,13 +160,21 @@ final class RefreshSimulation {
         }
     }
 
-    private func note(child: String, of parent: String) {
+    /// As a shard does it: what is signed is unwrapped first.
+    private func refresh(_ token: String, _ delivery: Delivery) throws -> SessionReply {
+        guard let opaque = try gateway.unwrapped(token) else { return .rejected(.notGenuine) }
+        return try gateway.refresh(opaque, delivery: delivery)
+    }
+
+    private func note(child tokens: IssuedTokens, of token: String) throws {
+        let child = try #require(try gateway.unwrapped(tokens.refreshText))
+        let parent = try #require(try gateway.unwrapped(token))
         if let known = children[parent], known != child { violations.insert("a token has two children") }
         children[parent] = child
     }
 
     private func adopt(_ index: Int, _ token: String, _ tokens: IssuedTokens) throws {
-        guard clients[index].tokens.refreshToken == token, !clients[index].isOver else { return }
+        guard clients[index].tokens.refreshText == token, !clients[index].isOver else { return }
         clients[index].tokens = tokens
         clients[index].isWaiting = false
         clients[index].generation += 1
@@ -182,7 +193,7 @@ final class RefreshSimulation {
 
     private func rob(_ index: Int, _ delay: Int64) {
         clients[index].isRobbed = true
-        let token = clients[index].tokens.refreshToken
+        let token = clients[index].tokens.refreshText
         schedule(
             .replay(index, token: token, generation: clients[index].generation),
             in: delay...(delay + 3_600_000))
@@ -201,7 +212,7 @@ final class RefreshSimulation {
         let age = gateway.clock.now().milliseconds - session.rotated.milliseconds
         let isLate = session.generation == generation + 1 && session.isConfirmed && age > 30_000
         let mustBeFound = isLate || session.generation > generation + 1
-        let reply = try gateway.refresh(token, delivery: .cookie)
+        let reply = try refresh(token, .cookie)
         if reply.isUnavailable {
             schedule(.replay(index, token: token, generation: generation), in: 1000...1000)
         } else if mustBeFound {
@@ -209,7 +220,7 @@ final class RefreshSimulation {
             if try gateway.isLetIn(clients[index].tokens) { violations.insert("a stolen session goes on") }
             replaysFound += 1
         } else if let tokens = reply.tokens {
-            note(child: tokens.refreshToken, of: token)
+            try note(child: tokens, of: token)
         }
     }
 }
@@ -238,6 +249,18 @@ final class RefreshSimulation {
         try run.run(requestsMax: 4000)
         #expect(run.violations.isEmpty, "seed \(seed)")
         #expect(run.keysMade > 10 && run.keysGone > 3, "seed \(seed)")
+    }
+
+    @Test(
+        "the same for every style of tokens",
+        arguments: [TokenStyle.signedRefresh, .single(claim: "useExp", useLifetime: 600_000)], [9, chosen])
+    func styles(_ style: TokenStyle, _ seed: UInt64) throws {
+        print("simulation with seed \(seed)")
+        let run = try RefreshSimulation(
+            seed: seed, clientCount: 20, hasClockSteps: false, store: .memory, style: style)
+        try run.run(requestsMax: 1500)
+        #expect(run.violations.isEmpty, "seed \(seed)")
+        #expect(run.requests >= 1500 && run.replaysFound > 0, "seed \(seed)")
     }
 
     @Test("a clock that steps back now and then logs nobody out", arguments: [4, 5, chosen])

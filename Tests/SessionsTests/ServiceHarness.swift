@@ -68,6 +68,7 @@ final class ServiceHarness: Sendable {
     let faults = Faults()
     let feed = RevocationFeed()
     private let keySet: KeySet
+    private let style: TokenStyle
     private let audit: AuditLog
     private let table = Mutex(RevocationTable())
     private let published = Mutex<[Revocation]>([])
@@ -77,11 +78,19 @@ final class ServiceHarness: Sendable {
         idleLifetime: 7 * Samples.day, maxLifetime: 90 * Samples.day, cookieRaceWindow: 30_000,
         bodyRaceWindow: 60_000)
 
+    static func policy(_ style: TokenStyle) -> SessionPolicy {
+        var policy = policy
+        policy.style = style
+        if case .single = style { policy.accessLifetime = 7 * Samples.day }
+        return policy
+    }
+
     init(
         _ kind: StoreKind = .memory, path: String? = nil, keys: [RefreshKey] = [RefreshKey(number: 1)],
         policy: SessionPolicy = policy
     ) throws {
         let key = try SigningKey.generate(.es256)
+        style = policy.style
         keySet = try KeySet(keys: [key.verificationKey])
         let base = try path.map { try SQLiteSessionStore(path: $0) } ?? kind.make()
         let store = FaultyStore(base, faults)
@@ -156,16 +165,48 @@ final class ServiceHarness: Sendable {
         _ = try find(tokens.sid)
     }
 
+    func exchange(
+        _ credential: OlderCredential, subject: String = "alice", delivery: Delivery = .body
+    ) throws -> SessionReply {
+        try ask(Self.exchanging(credential, subject: subject, delivery: delivery))
+    }
+
+    static func exchanging(
+        _ credential: OlderCredential, subject: String = "alice", delivery: Delivery = .body
+    ) -> SessionOrder {
+        let new = NewSession(
+            subject: subject, claims: Array("{}".utf8), client: Samples.client, replacing: nil)
+        return .exchange(new, credential, delivery: delivery)
+    }
+
     // MARK: - What a shard would say
 
     /// What the verifier reads from an access token; nil when it refuses it.
     func verify(_ tokens: IssuedTokens) throws -> VerifiedToken? {
-        let claims = ClaimsPolicy(issuer: "https://gateway.test", audiences: ["api"])
+        var claims = ClaimsPolicy(issuer: "https://gateway.test", audiences: ["api"])
+        if case .single(let claim, _) = style { claims.useExpiryClaim = claim }
+        return try verify(tokens.accessToken, claims)
+    }
+
+    private func verify(_ token: [UInt8], _ claims: ClaimsPolicy) throws -> VerifiedToken? {
         let verifier = try TokenVerifier(keys: keySet, policy: claims)
-        guard case .accepted(let token) = verifier.verify(tokens.accessToken.span, now: clock.now()) else {
-            return nil
-        }
+        guard case .accepted(let token) = verifier.verify(token.span, now: clock.now()) else { return nil }
         return token
+    }
+
+    /// What a token that was presented as a refresh token is to the service; nil where a shard refuses it.
+    func unwrapped(_ token: String) throws -> String? {
+        if style == .opaqueRefresh { return token }
+        return try carrier(token)?.claim(TokenStyle.refreshClaim)?.string
+    }
+
+    /// The signed token that carries a refresh token, and is good as such.
+    func carrier(_ token: String) throws -> VerifiedToken? {
+        let isSigned = style == .signedRefresh
+        var claims = ClaimsPolicy(
+            issuer: "https://gateway.test", audiences: [isSigned ? "https://gateway.test" : "api"])
+        if isSigned { claims.types = [TokenStyle.refreshType] }
+        return try verify(Array(token.utf8), claims)
     }
 
     /// Whether an ordinary request with this access token is let in: verified, and not revoked.
@@ -181,6 +222,13 @@ private final class AuditLog: Sendable {
 
     func append(_ event: AuditEvent) { list.withLock { $0.append(event) } }
     var events: [AuditEvent] { list.withLock { $0 } }
+}
+
+extension IssuedTokens {
+    /// What its client presents to refresh.
+    var refreshText: String {
+        refreshToken.isEmpty ? String(decoding: accessToken, as: UTF8.self) : refreshToken
+    }
 }
 
 extension SessionReply {

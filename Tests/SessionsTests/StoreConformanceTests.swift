@@ -122,13 +122,13 @@ import Testing
         for session in ended { _ = try store.end(session.sid, Session.Ending(at: start, reason: .logout)) }
         let late = start.advanced(byMilliseconds: 8 * Samples.day)
         _ = try store.end(foundOut.sid, Session.Ending(at: late, reason: .idle))
-        #expect(try store.purge(before: start, limit: 10) == 0)
-        #expect(try store.purge(before: late, limit: 4) == 4)
-        #expect(try store.purge(before: late, limit: 4) == 2)
-        #expect(try store.purge(before: late, limit: 4) == 0)
+        #expect(try store.purge(before: start, limit: 10, now: start) == 0)
+        #expect(try store.purge(before: late, limit: 4, now: start) == 4)
+        #expect(try store.purge(before: late, limit: 4, now: start) == 2)
+        #expect(try store.purge(before: late, limit: 4, now: start) == 0)
         let left = try store.list(subject: nil, limit: 10).map(\.session.subject)
         #expect(left == ["live", "found out"])
-        #expect(try store.purge(before: late.advanced(byMilliseconds: 1), limit: 4) == 1)
+        #expect(try store.purge(before: late.advanced(byMilliseconds: 1), limit: 4, now: start) == 1)
     }
 
     @Test("a batch that is given up has not happened", arguments: StoreKind.allCases)
@@ -148,7 +148,7 @@ import Testing
             _ = try store.raiseEpoch(of: "alice", endingSessions: true, sparing: nil, at: start)
             _ = try store.raiseEpoch(of: "dave", endingSessions: false, sparing: nil, at: start)
             let late = start.advanced(byMilliseconds: 7 * Samples.day + 1)
-            #expect(try store.purge(before: late, limit: 10) == 3)
+            #expect(try store.purge(before: late, limit: 10, now: start) == 3)
             let inside = try snapshot(store, [kept, moved, old, added])
             #expect(inside != before)
             if isCommitted { try store.commitBatch() } else { store.rollbackBatch() }

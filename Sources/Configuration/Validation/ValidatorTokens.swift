@@ -177,6 +177,12 @@ extension Validator {
         guard let opening = block.entry("style") else { return }
         checkChoice(opening)
         let inside = self.block(opening, .style)
+        if token.isForwarded, let entry = block.entry("forward") {
+            report.error(
+                "upstreams would get the right to refresh as well: a single token is both",
+                at: entry.arguments[0].location,
+                help: "forward off; they learn from X-Auth-Subject whose request it is")
+        }
         if !block.attempted("lifetime") {
             token.lifetimeMilliseconds = min(Self.singleLifetime, longest)
         } else if let given, given > longest, let entry = block.entry("lifetime") {

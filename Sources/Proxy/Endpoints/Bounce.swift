@@ -20,7 +20,8 @@ enum Bounce {
         // Taken back with a change of rights, while the session goes on.
         case .token(.revoked): break
         // A visitor whose session is of before the gateway.
-        case .noCredential where !hasJustReturned(connection) && LegacyExchange.inCookies(connection) != nil:
+        case .noCredential
+        where !hasJustReturned(connection) && !LegacyExchange.inCookies(connection).isEmpty:
             break
         default: return nil
         }
@@ -57,7 +58,8 @@ enum Bounce {
             return
         }
         let candidates = RefreshEndpoint.cookieTokens(connection)
-        if candidates.isEmpty, let found = LegacyExchange.inCookies(connection) {
+        let found = candidates.isEmpty ? LegacyExchange.inCookies(connection) : []
+        if !found.isEmpty {
             LegacyExchange.begin(found, .init(awaited: .bounce, delivery: .cookie), connection)
             return
         }

@@ -2,6 +2,7 @@
 // request is read here; the decision is the service's, on its own queue; the answer comes back by the
 // mailbox.
 
+import Configuration
 import Observability
 import HTTP
 import Primitives
@@ -25,21 +26,21 @@ enum RefreshEndpoint {
             if !RefreshTokenMint.looksLikeToken(candidate.span),
                 let found = LegacyExchange.presented(candidate, connection)
             {
-                LegacyExchange.begin(found, .init(awaited: .refresh(.body), delivery: .body), connection)
+                LegacyExchange.begin([found], .init(awaited: .refresh(.body), delivery: .body), connection)
             } else {
                 submit(connection, [candidate], .body)
             }
             return
         }
         let candidates = cookieTokens(connection)
-        let found = candidates.isEmpty ? LegacyExchange.inCookies(connection) : nil
-        if candidates.isEmpty && found == nil {
+        let found = candidates.isEmpty ? LegacyExchange.inCookies(connection) : []
+        if candidates.isEmpty && found.isEmpty {
             respond(connection, OAuthError.invalidRequest("The request carries no refresh token"))
             return
         }
         // The cookie comes along with every request that some page makes: only our own pages may use it.
         if !isSameOrigin(connection) { return }
-        if let found {
+        if !found.isEmpty {
             LegacyExchange.begin(found, .init(awaited: .refresh(.cookie), delivery: .cookie), connection)
         } else {
             submit(connection, candidates, .cookie)
@@ -68,6 +69,11 @@ enum RefreshEndpoint {
         }
         let credentials = Credentials.find(
             in: connection.head, cookieNames: connection.shard.runtime.cookieNames)
+        if case .misplacedRefreshToken = credentials, let token = anyBearer(connection) {
+            connection.awaitReply(
+                .logout(clearsCookies: false), .endByToken(token: opaque(token, connection), reason: .logout))
+            return
+        }
         if case .bearer = credentials {
             guard let sid = connection.presentedSession else {
                 respond(connection, OAuthError.invalidGrant(.notGenuine, inCookieMode: false))
@@ -173,13 +179,14 @@ enum RefreshEndpoint {
     // MARK: - What the request carries
 
     /// Every refresh cookie: one of another path or domain may stand beside ours, and each is a candidate. A
-    /// single token is in the access cookie.
+    /// single token is in the access cookie; where such are made, a refresh cookie is one of before.
     static func cookieTokens(_ connection: DownstreamConnection) -> [[UInt8]] {
         let names = connection.shard.runtime.cookieNames
         if connection.head.block.first(.cookie) == nil { return [] }
         let refresh = cookies(names.refresh, connection).map { opaque($0, connection) }
-        if !refresh.isEmpty { return refresh }
-        return cookies(names.access, connection).compactMap { carried(in: $0, connection) }
+        let isSingle = connection.shard.runtime.configuration.accessToken.useExpiry != nil
+        if !refresh.isEmpty && !isSingle { return refresh }
+        return refresh + cookies(names.access, connection).compactMap { carried(in: $0, connection) }
     }
 
     private static func cookies(_ name: [UInt8], _ connection: DownstreamConnection) -> [[UInt8]] {
@@ -192,12 +199,14 @@ enum RefreshEndpoint {
 
     /// A single token, or one of another system, that stands where access tokens stand.
     private static func bearerToken(_ connection: DownstreamConnection) -> [UInt8]? {
-        let credentials = Credentials.find(
-            in: connection.head, cookieNames: connection.shard.runtime.cookieNames)
-        guard case .bearer(let range) = credentials else { return nil }
-        let token = connection.head.block.withBytes { [UInt8](copying: $0.extracting(range.offsets)) }
+        guard let token = anyBearer(connection) else { return nil }
         if let carried = carried(in: token, connection) { return carried }
         return LegacyExchange.presented(token, connection) == nil ? nil : token
+    }
+
+    private static func anyBearer(_ connection: DownstreamConnection) -> [UInt8]? {
+        guard let range = Credentials.bearerOfAnyKind(in: connection.head) else { return nil }
+        return connection.head.block.withBytes { [UInt8](copying: $0.extracting(range.offsets)) }
     }
 
     /// The opaque token of whatever was presented as a refresh token; what carries none is refused as it is.

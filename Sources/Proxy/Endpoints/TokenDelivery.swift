@@ -13,10 +13,13 @@ import Sessions
 struct TokenDelivery {
     let names: CookieNames
     let refreshPath: String
+    /// Whether one token is made for both uses.
+    private let isSingle: Bool
 
     init(_ runtime: GatewayRuntime) {
         names = runtime.cookieNames
         refreshPath = String(decoding: runtime.refreshPath, as: UTF8.self)
+        isSingle = runtime.configuration.accessToken.useExpiry != nil
     }
 
     /// How a login's tokens travel: cookies where the request carries `Sec-Fetch-Site`, which every current
@@ -101,6 +104,10 @@ struct TokenDelivery {
         var values: [String] = []
         for (name, ownPath) in [(names.access, "/"), (names.refresh, refreshPath)] {
             let count = head.block.withBytes { CookieFields.values(of: name, in: head.block, $0).count }
+            // One of before there were single tokens would be taken for the newest, and so for theft.
+            if isSingle && name == names.refresh && count > 0 {
+                values.append(cookie(name, "", path: refreshPath, seconds: 0))
+            }
             if count < 2 { continue }
             for path in ["/", refreshPath, refreshPath + "/"] {
                 if path != ownPath { values.append(cookie(name, "", path: path, seconds: 0)) }
@@ -115,7 +122,9 @@ struct TokenDelivery {
     /// Values that clear a cookie of another system, whose credential has been exchanged.
     func clearing(spent name: [UInt8], for head: borrowing RequestHead) -> [String] {
         if name.isEmpty { return [] }
-        let value = "\(String(decoding: name, as: UTF8.self))=; Path=/; Max-Age=0"
+        // RFC 6265bis §4.1.3: under `__Host-` and `__Secure-` nothing is taken that is not Secure.
+        let secure = names.isSecure ? "; Secure" : ""
+        let value = "\(String(decoding: name, as: UTF8.self))=; Path=/; Max-Age=0\(secure)"
         return [value] + domains(of: head).map { "\(value); Domain=\($0)" }
     }
 

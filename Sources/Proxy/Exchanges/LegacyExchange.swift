@@ -22,24 +22,29 @@ enum LegacyExchange {
     struct Demand {
         let awaited: AwaitedReply
         let delivery: Delivery
+        /// What else was found: one that is no good must not stand in the way of another.
+        var others: [Found] = []
     }
 
     // MARK: - Finding
 
-    /// The credential in the cookies of a request.
-    static func inCookies(_ connection: DownstreamConnection) -> Found? {
+    /// The credentials in the cookies of a request: the first of each name, in the order of the
+    /// configuration.
+    static func inCookies(_ connection: DownstreamConnection) -> [Found] {
         let runtime = connection.shard.runtime
-        if runtime.exchanges.isEmpty || connection.head.block.first(.cookie) == nil { return nil }
+        if runtime.exchanges.isEmpty || connection.head.block.first(.cookie) == nil { return [] }
+        var found: [Found] = []
         for target in runtime.exchanges where !target.isOver(at: connection.shard.wallTime) {
-            guard let name = target.cookieName else { continue }
+            guard let name = target.cookieName, !found.contains(where: { $0.target.cookieName == name })
+            else { continue }
             let value = connection.head.block.withBytes { bytes in
                 CookieFields.values(of: name, in: connection.head.block, bytes).first.map {
                     [UInt8](copying: bytes.extracting($0.offsets))
                 }
             }
-            if let value, !value.isEmpty { return Found(target: target, bytes: value) }
+            if let value, !value.isEmpty { found.append(Found(target: target, bytes: value)) }
         }
-        return nil
+        return found
     }
 
     /// The credential that was presented where refresh tokens are: in the body, or as a bearer token.
@@ -52,17 +57,22 @@ enum LegacyExchange {
 
     // MARK: - Beginning
 
-    /// Begins a session, or says why there is none.
-    static func begin(_ found: Found, _ demand: Demand, _ connection: DownstreamConnection) {
+    /// Begins a session for the first of these that is good, or says why there is none.
+    static func begin(_ all: [Found], _ demand: Demand, _ connection: DownstreamConnection) {
+        guard let found = all.first else {
+            answer(.rejected(.notGenuine), demand, connection)
+            return
+        }
+        var demand = demand
+        demand.others = Array(all.dropFirst())
         switch found.target.configuration.kind {
-        case .token(let token): beginByToken(found, token, demand, connection)
+        case .token: beginByToken(found, demand, connection)
         case .cookie(let cookie): ask(found, cookie, demand, connection)
         }
     }
 
     private static func beginByToken(
-        _ found: Found, _ configuration: LegacyTokenConfiguration, _ demand: Demand,
-        _ connection: DownstreamConnection
+        _ found: Found, _ demand: Demand, _ connection: DownstreamConnection
     ) {
         // Of several blocks for tokens, the one whose key has signed it.
         let targets = connection.shard.runtime.exchanges.filter {
@@ -72,17 +82,40 @@ enum LegacyExchange {
             guard let trusted = target.trusted, case .token(let configuration) = target.configuration.kind,
                 let verifier = try? TokenVerifier(keys: trusted.keys, policy: trusted.policy),
                 case .accepted(let verified) = verifier.verify(
-                    found.bytes.span, now: connection.shard.wallTime)
+                    found.bytes.span, now: connection.shard.wallTime),
+                !isOfOurMaking(verified)
             else { continue }
-            if target.cookieName != nil { connection.exchange.spentCookie = target.cookieName ?? [] }
+            connection.exchange.spentCookie = target.cookieName ?? []
+            // A signature can be spelled in more than one way (ECDSA takes s and n-s alike): what it is for
+            // is what counts, and not where the token came.
+            let signed = found.bytes.prefix(found.bytes.lastIndex(of: UInt8(ascii: ".")) ?? 0)
+            let credential = OlderCredential(
+                identity: [0] + signed, issued: WallTime(seconds: verified.issuedAt ?? 0),
+                remembered: remembered(target))
             submit(
-                found, subject: verified.subject, claims: claims(configuration.claims, of: verified),
-                label: "",
-                demand, connection)
+                credential, subject: verified.subject, claims: claims(configuration.claims, of: verified),
+                label: "", demand, connection)
             return
         }
         refuse(demand, connection)
     }
+
+    /// Who moves may go on signing with the old key. Then a token of ours has a good signature as well, and
+    /// an access token of a few minutes, or of a session that has ended, must not be good for a new session.
+    private static func isOfOurMaking(_ token: VerifiedToken) -> Bool {
+        guard let sid = token.claim("sid")?.string, SessionID(text: Array(sid.utf8).span) != nil
+        else { return false }
+        return token.claim(TokenStyle.refreshClaim) != nil
+            || token.claim("client_id")?.string == AccessTokenClaims.clientID
+    }
+
+    /// The last day may be put off, and nothing that was exchanged may come to life again by that.
+    private static func remembered(_ target: ExchangeTarget) -> WallTime {
+        WallTime(seconds: target.configuration.until + rememberedSeconds)
+    }
+
+    private static let warningMilliseconds: Int64 = 1000
+    private static let rememberedSeconds: Int64 = 366 * 86_400
 
     /// The claims that pass into the session.
     private static func claims(_ names: [String], of token: VerifiedToken) -> [UInt8] {
@@ -122,33 +155,33 @@ enum LegacyExchange {
     private static func take(
         _ outcome: FetchOutcome, _ found: Found, _ demand: Demand, _ connection: DownstreamConnection
     ) {
-        let log = connection.shard.runtime.services.log
         switch outcome {
         case .answered(let answer) where answer.status == 200:
             guard let document = try? JSONDocument(parsing: answer.body),
                 let subject = document.root["subject"]?.string, SessionSignal.isSubject(subject)
             else {
-                log.error("exchange cookie: the upstream's answer is no JSON object with a 'subject'")
-                fail(demand, connection)
+                fail("the upstream's answer is no JSON object with a 'subject'", found, demand, connection)
                 return
             }
             let claims = document.root["claims"].map { Array($0.text) } ?? Array("{}".utf8)
+            // Under another name the same bytes are another credential.
+            let credential = OlderCredential(
+                identity: (found.target.cookieName ?? []) + [0] + found.bytes, issued: nil,
+                remembered: remembered(found.target))
             submit(
-                found, subject: subject, claims: claims, label: document.root["label"]?.string ?? "", demand,
-                connection)
+                credential, subject: subject, claims: claims,
+                label: document.root["label"]?.string ?? "", demand, connection)
         case .answered(let answer) where [401, 403, 404, 410].contains(answer.status):
             refuse(demand, connection)
         case .answered(let answer):
-            log.warning("exchange cookie: the upstream answered \(answer.status)")
-            fail(demand, connection)
+            fail("the upstream answered \(answer.status)", found, demand, connection)
         case .failed(let reason), .unreachable(let reason):
-            log.warning("exchange cookie: the upstream cannot be asked: \(reason)")
-            fail(demand, connection)
+            fail("the upstream cannot be asked: \(reason)", found, demand, connection)
         }
     }
 
     private static func submit(
-        _ found: Found, subject: String, claims: [UInt8], label: String, _ demand: Demand,
+        _ credential: OlderCredential, subject: String, claims: [UInt8], label: String, _ demand: Demand,
         _ connection: DownstreamConnection
     ) {
         switch SessionClaims.check(claims, subject: subject, connection.shard.runtime.claimsRoom) {
@@ -160,19 +193,27 @@ enum LegacyExchange {
             let new = NewSession(
                 subject: subject, claims: checked, client: connection.clientDescription(label), replacing: nil
             )
-            // Under another name the same bytes are another credential.
-            let credential = (found.target.cookieName ?? []) + [0] + found.bytes
             connection.awaitReply(
-                demand.awaited, .exchange(new, credential: credential, delivery: demand.delivery))
+                demand.awaited, .exchange(new, credential, delivery: demand.delivery))
         }
     }
 
     private static func refuse(_ demand: Demand, _ connection: DownstreamConnection) {
-        answer(.rejected(.notGenuine), demand, connection)
+        begin(demand.others, demand, connection)
     }
 
     /// An outage is never a refusal: the credential stays good.
-    private static func fail(_ demand: Demand, _ connection: DownstreamConnection) {
+    private static func fail(
+        _ reason: String, _ found: Found, _ demand: Demand, _ connection: DownstreamConnection
+    ) {
+        if case .cookie(let cookie) = found.target.configuration.kind {
+            let (pool, now) = (connection.shard.pool(cookie.upstream), connection.shard.loop.now)
+            // Anybody can have it fail.
+            if now >= pool.questionWarnedAt.advanced(byMilliseconds: warningMilliseconds) {
+                pool.questionWarnedAt = now
+                connection.shard.runtime.services.log.warning("exchange cookie \(cookie.name): \(reason)")
+            }
+        }
         answer(.unavailable, demand, connection)
     }
 

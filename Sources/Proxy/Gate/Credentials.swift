@@ -46,16 +46,34 @@ enum Credentials: Equatable {
     }
 
     /// `Bearer SP b64token`, the scheme in any case (RFC 9110 §11.1). Another scheme is no credential for us.
-    private static func bearer(_ bytes: Span<UInt8>, _ value: ByteRange) -> Credentials {
+    private static func bearerRange(_ bytes: Span<UInt8>, _ value: ByteRange) -> ByteRange? {
         let schemeEnd = value.start + 7
         guard value.end >= schemeEnd,
             bytes.extracting(value.start..<schemeEnd).equalsIgnoringCase("bearer ")
-        else { return .none }
+        else { return nil }
         var start = schemeEnd
         while start < value.end && bytes[start] == 0x20 { start += 1 }
-        let token = bytes.extracting(start..<value.end)
-        if RefreshTokenMint.looksLikeToken(token) { return .misplacedRefreshToken }
-        return .bearer(ByteRange(start, value.end))
+        return ByteRange(start, value.end)
+    }
+
+    private static func bearer(_ bytes: Span<UInt8>, _ value: ByteRange) -> Credentials {
+        guard let range = bearerRange(bytes, value) else { return .none }
+        let token = bytes.extracting(range.offsets)
+        if isRefreshToken(token) { return .misplacedRefreshToken }
+        return .bearer(range)
+    }
+
+    /// Either form, whichever is made at present.
+    private static func isRefreshToken(_ token: Span<UInt8>) -> Bool {
+        RefreshTokenMint.looksLikeToken(token) || SignedRefreshToken.looksLikeToken(token)
+    }
+
+    /// The one bearer token of a request, where every kind of token may stand: at the refresh endpoint.
+    static func bearerOfAnyKind(in head: borrowing RequestHead) -> ByteRange? {
+        guard let index = head.block.first(.authorization), head.block.count(of: .authorization) == 1
+        else { return nil }
+        let value = head.block.fields[index].value
+        return head.block.withBytes { bearerRange($0, value) }
     }
 }
 

@@ -65,6 +65,8 @@ package final class Gatekeeper {
     private static func unwrappers(_ own: TrustedIssuer) throws(JOSEError) -> [TokenVerifier] {
         var single = own.policy
         single.useExpiryClaim = nil
+        single.twofoldClaim = nil
+        single.useSecondsMax = nil
         var refresh = single
         refresh.types = [TokenStyle.refreshType]
         refresh.audiences = [refresh.issuer]

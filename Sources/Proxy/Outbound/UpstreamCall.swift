@@ -32,7 +32,18 @@ final class UpstreamCall {
     static func ask(
         _ pool: UpstreamPool, _ question: UpstreamQuestion, done: @escaping (FetchOutcome) -> Void
     ) {
-        UpstreamCall(pool, question, done).ask(because: "no server")
+        // Anybody can have one asked, and they go past the queue: a stranger must not be able to open
+        // connections to an upstream without limit.
+        if pool.questions >= atOnceMax {
+            done(.failed("\(atOnceMax) questions are under way"))
+            return
+        }
+        pool.questions += 1
+        let call = UpstreamCall(pool, question) { outcome in
+            pool.questions -= 1
+            done(outcome)
+        }
+        call.ask(because: "no server")
     }
 
     private init(_ pool: UpstreamPool, _ question: UpstreamQuestion, _ done: @escaping (FetchOutcome) -> Void)
@@ -79,4 +90,6 @@ final class UpstreamCall {
     }
 
     private static let triesMax = 3
+    /// Of one shard to one upstream.
+    private static let atOnceMax = 128
 }
