@@ -220,6 +220,16 @@ package enum Syscalls {
         if result < 0 && errno != EEXIST { throw SystemError(code: errno, call: "mkdir \(path)") }
     }
 
+    /// Has signals write their number, one byte each, into a pipe.
+    ///
+    /// - Returns: the pipe's end to read from.
+    static func signalPipe(_ signals: [Int32]) throws(SystemError) -> FileDescriptor {
+        let result = unsafe signals.withUnsafeBufferPointer {
+            unsafe gateway_signal_pipe($0.baseAddress, Int32($0.count))
+        }
+        return try FileDescriptor(check(result, "the pipe of signals"))
+    }
+
     /// The paths that a pattern matches, sorted; empty when there are none.
     static func paths(matching pattern: String) -> [String] {
         var matches = unsafe glob_t()

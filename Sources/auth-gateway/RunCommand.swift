@@ -28,7 +28,7 @@ final class RunCommand {
     /// What the files of the certificates held when they were last looked at.
     private var certificateFiles: [[UInt8]?] = []
     private var timers: [any DispatchSourceTimer] = []
-    private var signals: [any DispatchSourceSignal] = []
+    private var signals: Signals?
     private var isStopping = false
 
     init(path: String) { self.path = path }
@@ -239,17 +239,13 @@ final class RunCommand {
     // MARK: - Ending
 
     private func handleSignals() {
-        signal(SIGHUP, SIG_IGN)
-        let hangup = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .main)
-        hangup.setEventHandler { [self] in MainActor.assumeIsolated { reload() } }
-        hangup.resume()
-        signals.append(hangup)
-        for number in [SIGTERM, SIGINT] {
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .main)
-            source.setEventHandler { [self] in MainActor.assumeIsolated { stop() } }
-            source.resume()
-            signals.append(source)
+        do throws(SystemError) {
+            signals = try Signals([SIGHUP, SIGTERM, SIGINT], queue: .main) { [self] number in
+                MainActor.assumeIsolated { number == SIGHUP ? reload() : stop() }
+            }
+        } catch {
+            Console.error("auth-gateway: signals cannot be watched: \(error)")
+            exit(ExitCode.failure.rawValue)
         }
     }
 

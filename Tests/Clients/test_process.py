@@ -1,11 +1,13 @@
 # The process as its operators know it: how fast it starts, how little it needs, and how it ends on a signal.
 
+import random
+import signal
 import subprocess
 import time
 import unittest
 
 from clients import Raw
-from harness import Demo, Gateway, wait_until
+from harness import GATEWAY, Demo, Gateway, launch, wait_until
 
 
 def is_refused(port):
@@ -37,6 +39,19 @@ class Figures(unittest.TestCase):
         seconds = gateway.start()
         gateway.stop()
         return seconds
+
+
+class Early(unittest.TestCase):
+    def test_a_signal_to_stop_is_never_lost_however_soon_it_comes(self):
+        gateway = Gateway(9, start=False)
+        chance = random.Random(7)
+        for _ in range(60):
+            process = launch(
+                [GATEWAY, "run", "-c", gateway.config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            # Anywhere between its first instruction and its serving: the moment itself is what is tried.
+            time.sleep(chance.uniform(0, 0.05))
+            process.terminate()
+            self.assertIn(process.wait(10), (0, -signal.SIGTERM))
 
 
 class Ending(unittest.TestCase):

@@ -81,7 +81,7 @@ class StartErrors(unittest.TestCase):
 
     def test_check_names_exchanges_that_are_over(self):
         def exchange(day):
-            return f"exchange token {{ until {day}; jwks_file a.jwks; }}\n"
+            return f"exchange token {{ until {day}; secret HS256 {'s' * 32}; }}\n"
 
         path = self.config("refresh_token {\n" + exchange("2020-02-29") + exchange("9999-12-31") + "}")
         done = subprocess.run([GATEWAY, "check", "-c", path], capture_output=True, text=True, timeout=10)

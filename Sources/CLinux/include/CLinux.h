@@ -18,6 +18,10 @@
 extern long syscall(long, ...);
 extern int accept4(int, struct sockaddr *__restrict, socklen_t *__restrict, int);
 
+/* Has signals write their number, one byte each, into a pipe, whose end to read from is the answer. For one caller in a
+ * process. */
+int gateway_signal_pipe(const int *signals, int count);
+
 static inline int gateway_accept4(int listener, struct sockaddr *address, socklen_t *length) {
     int descriptor = accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     return descriptor < 0 ? -errno : descriptor;

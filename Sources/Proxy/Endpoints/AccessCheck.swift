@@ -42,23 +42,14 @@ enum AccessCheck {
             submit(demand, claims: nil, connection)
             return
         }
-        let shard = connection.shard
-        let (slot, serial) = (connection.slot, connection.exchange.serial)
-        connection.exchange.awaited = .confirmation
-        connection.exchange.phase = .awaitingReply
         let question = UpstreamQuestion(
             path: check.path,
             // A subject is known to hold no control byte.
             fields: Array(
                 "X-Auth-Subject: \(session.subject)\r\nX-Auth-Session: \(session.sid.text)\r\n".utf8),
             timeoutMilliseconds: check.timeoutMilliseconds)
-        UpstreamCall.ask(shard.pool(check.upstream), question) { [unowned shard] outcome in
-            guard let connection = shard.loop.target(slot: slot) as? DownstreamConnection,
-                connection.exchange.serial == serial, case .confirmation = connection.exchange.awaited
-            else { return }
-            connection.exchange.awaited = .none
+        connection.awaitWord(of: check.upstream, question) { outcome, connection in
             take(outcome, session, demand, connection)
-            connection.pump()
         }
     }
 

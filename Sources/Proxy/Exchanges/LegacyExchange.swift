@@ -133,22 +133,13 @@ enum LegacyExchange {
         _ found: Found, _ configuration: LegacyCookieConfiguration, _ demand: Demand,
         _ connection: DownstreamConnection
     ) {
-        let shard = connection.shard
-        let (slot, serial) = (connection.slot, connection.exchange.serial)
-        connection.exchange.awaited = .confirmation
-        connection.exchange.phase = .awaitingReply
         let question = UpstreamQuestion(
             path: configuration.path,
             // A cookie's value in a request that was parsed has no control byte in it.
             fields: Array("Cookie: \(configuration.name)=".utf8) + found.bytes + [0x0D, 0x0A],
             timeoutMilliseconds: configuration.timeoutMilliseconds)
-        UpstreamCall.ask(shard.pool(configuration.upstream), question) { [unowned shard] outcome in
-            guard let connection = shard.loop.target(slot: slot) as? DownstreamConnection,
-                connection.exchange.serial == serial, case .confirmation = connection.exchange.awaited
-            else { return }
-            connection.exchange.awaited = .none
+        connection.awaitWord(of: configuration.upstream, question) { outcome, connection in
             take(outcome, found, demand, connection)
-            connection.pump()
         }
     }
 

@@ -93,3 +93,25 @@ final class UpstreamCall {
     /// Of one shard to one upstream.
     private static let atOnceMax = 128
 }
+
+extension DownstreamConnection {
+    /// Has the exchange wait for an upstream's word.
+    ///
+    /// - Parameter take: called with it, unless the client has gone meanwhile.
+    func awaitWord(
+        of upstream: Int, _ question: UpstreamQuestion,
+        take: @escaping (FetchOutcome, DownstreamConnection) -> Void
+    ) {
+        let (slot, serial, shard) = (slot, exchange.serial, shard)
+        exchange.awaited = .confirmation
+        exchange.phase = .awaitingReply
+        UpstreamCall.ask(shard.pool(upstream), question) { [unowned shard] outcome in
+            guard let connection = shard.loop.target(slot: slot) as? DownstreamConnection,
+                connection.exchange.serial == serial, case .confirmation = connection.exchange.awaited
+            else { return }
+            connection.exchange.awaited = .none
+            take(outcome, connection)
+            connection.pump()
+        }
+    }
+}
