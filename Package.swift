@@ -77,7 +77,10 @@ let package = Package(
         tests("ObservabilityTests", of: ["Observability", "Primitives"]),
         tests(
             "ProxyTests",
-            of: ["Proxy", "Configuration", "HTTP", "JOSE", "Network", "Primitives", "Sessions", "Support"]),
+            of: [
+                "Proxy", "Configuration", "Crypto", "HTTP", "JOSE", "Network", "Primitives", "Sessions",
+                "Support",
+            ]),
         tests("ConfigurationTests", of: ["Configuration", "Primitives"], exclude: ["Fixtures"]),
         tests("SQLiteTests", of: ["SQLite"]),
         tests("SessionsTests", of: ["Sessions", "SQLite", "JOSE", "Crypto", "Primitives", "Support"]),

@@ -50,8 +50,8 @@ package protocol SessionStore: AnyObject {
     /// What was revoked at or after `since`.
     func revocations(since: WallTime) throws(StoreError) -> [Revocation]
     /// Deletes rows that ended, or passed their idle deadline without being ended, before `before`; at most
-    /// `limit`. How many were deleted. Exchanges that need not be remembered at `now` are forgotten, `limit` of
-    /// them at most.
+    /// `limit`. How many were deleted. Exchanges that need not be remembered at `now` are forgotten, `limit`
+    /// of them at most.
     func purge(before: WallTime, limit: Int, now: WallTime) throws(StoreError) -> Int
 }
 

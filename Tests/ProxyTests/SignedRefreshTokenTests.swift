@@ -1,5 +1,5 @@
-// What a shard takes for a refresh token where those are signed: its own two kinds, each under its own rules, and
-// nothing else that the gateway signs (RFC 8725 §3.12).
+// What a shard takes for a refresh token where those are signed: its own two kinds, each under its own rules,
+// and nothing else that the gateway signs (RFC 8725 §3.12).
 
 import JOSE
 import Primitives

@@ -28,7 +28,7 @@ enum LegacyExchange {
 
     // MARK: - Finding
 
-    /// The credentials in the cookies of a request: the first of each name, in the order of the configuration.
+    /// The credentials in the cookies of a request: the first of each name, in the configuration's order.
     static func inCookies(_ connection: DownstreamConnection) -> [Found] {
         let runtime = connection.shard.runtime
         if runtime.exchanges.isEmpty || connection.head.block.first(.cookie) == nil { return [] }
@@ -85,8 +85,8 @@ enum LegacyExchange {
                 !isOfOurMaking(verified)
             else { continue }
             connection.exchange.spentCookie = target.cookieName ?? []
-            // A signature can be spelled in more than one way (ECDSA takes s and n-s alike): what it is for is
-            // what counts, and not where the token came.
+            // A signature can be spelled in more than one way (ECDSA takes s and n-s alike): what counts is
+            // what was signed, and not where the token came.
             let signed = found.bytes.prefix(found.bytes.lastIndex(of: UInt8(ascii: ".")) ?? 0)
             let credential = OlderCredential(
                 identity: [0] + signed, issued: WallTime(seconds: verified.issuedAt ?? 0),
@@ -99,8 +99,8 @@ enum LegacyExchange {
         refuse(demand, connection)
     }
 
-    /// Who moves may go on signing with the old key. Then a token of ours has a good signature as well, and an
-    /// access token of a few minutes, or of a session that has ended, must not be good for a new session.
+    /// Who moves may go on signing with the old key. Then a token of ours has a good signature as well, and
+    /// an access token of a few minutes, or of a session that has ended, must not be good for a new session.
     private static func isOfOurMaking(_ token: VerifiedToken) -> Bool {
         guard let sid = token.claim("sid")?.string, SessionID(text: Array(sid.utf8).span) != nil
         else { return false }
