@@ -272,6 +272,26 @@ class Strangers(CookieCase):
         self.assertEqual(self.post().status, 200)
 
 
+    def test_one_page_has_it_asked_once(self):
+        self.upstream.whoami = lambda *_: time.sleep(0.4) or said(subject="alice")
+        raws = []
+        for number in range(40):
+            raws.append(Raw(self.gateway.port))
+            raws[-1].send(
+                "POST /refresh HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 0\r\n"
+                f"Cookie: old_session={VALUE}{number % 2}\r\n\r\n"
+            )
+        # Some do not wait for it.
+        for raw in raws[::5]:
+            raw.reset()
+        replies = [raw.response() for index, raw in enumerate(raws) if index % 5]
+        for raw in raws:
+            raw.close()
+        self.assertEqual({reply.status for reply in replies}, {200})
+        self.assertEqual(len({reply.cookies()["refresh"][0] for reply in replies}), 2)
+        self.assertEqual((len(self.upstream.asked()), len(self.sessions())), (2, 2))
+
+
 class Rate(CookieCase):
     refresh = "rate 1/m burst=5; " + EXCHANGE
 
