@@ -238,6 +238,21 @@ class Askers(CookieCase):
         self.assertEqual(raw.response().status, 400)
         raw.close()
 
+    def test_a_planted_cookie_makes_nobody_somebody_else(self):
+        self.upstream.whoami = lambda request, _: said(subject=request.one("cookie").split("=")[1])
+        for cookies in ("old_session=mallory; old_session=alice", "old_session=alice; a=b; old_session="):
+            reply = curl(
+                self.gateway.base + "/refresh", method="POST", headers=FETCH + ["Cookie: " + cookies]
+            )
+            self.assertEqual((reply.status, self.upstream.asked()), (400, []))
+        # The same twice says one thing.
+        reply = curl(
+            self.gateway.base + "/refresh",
+            method="POST",
+            headers=FETCH + ["Cookie: old_session=alice; old_session=alice"],
+        )
+        self.assertEqual((reply.status, self.sessions()[0]["subject"]), (200, "alice"))
+
     def test_a_client_that_leaves_while_it_is_asked_harms_nobody(self):
         self.upstream.whoami = lambda *_: time.sleep(0.2) or said(subject="alice")
         for _ in range(20):
