@@ -238,6 +238,21 @@ class Askers(CookieCase):
         self.assertEqual(raw.response().status, 400)
         raw.close()
 
+    def test_a_planted_cookie_makes_nobody_somebody_else(self):
+        self.upstream.whoami = lambda request, _: said(subject=request.one("cookie").split("=")[1])
+        for cookies in ("old_session=mallory; old_session=alice", "old_session=alice; a=b; old_session="):
+            reply = curl(
+                self.gateway.base + "/refresh", method="POST", headers=FETCH + ["Cookie: " + cookies]
+            )
+            self.assertEqual((reply.status, self.upstream.asked()), (400, []))
+        # The same twice says one thing.
+        reply = curl(
+            self.gateway.base + "/refresh",
+            method="POST",
+            headers=FETCH + ["Cookie: old_session=alice; old_session=alice"],
+        )
+        self.assertEqual((reply.status, self.sessions()[0]["subject"]), (200, "alice"))
+
     def test_a_client_that_leaves_while_it_is_asked_harms_nobody(self):
         self.upstream.whoami = lambda *_: time.sleep(0.2) or said(subject="alice")
         for _ in range(20):
@@ -272,6 +287,26 @@ class Strangers(CookieCase):
         self.assertEqual(self.post().status, 200)
 
 
+    def test_one_page_has_it_asked_once(self):
+        self.upstream.whoami = lambda *_: time.sleep(0.4) or said(subject="alice")
+        raws = []
+        for number in range(40):
+            raws.append(Raw(self.gateway.port))
+            raws[-1].send(
+                "POST /refresh HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 0\r\n"
+                f"Cookie: old_session={VALUE}{number % 2}\r\n\r\n"
+            )
+        # Some do not wait for it.
+        for raw in raws[::5]:
+            raw.reset()
+        replies = [raw.response() for index, raw in enumerate(raws) if index % 5]
+        for raw in raws:
+            raw.close()
+        self.assertEqual({reply.status for reply in replies}, {200})
+        self.assertEqual(len({reply.cookies()["refresh"][0] for reply in replies}), 2)
+        self.assertEqual((len(self.upstream.asked()), len(self.sessions())), (2, 2))
+
+
 class Rate(CookieCase):
     refresh = "rate 1/m burst=5; " + EXCHANGE
 
@@ -302,6 +337,7 @@ class Once(CookieCase):
         self.assertEqual([r.status for r in self.round()], [307, 307, 200])
         out = curl(self.gateway.base + "/refresh/logout", method="POST", cookies=self.cookies, headers=FETCH)
         self.assertEqual(out.status, 204)
+        self.assertIn("max-age=0", out.cookies()["old_session"][1])
         # The old system may not know of it: its cookie is still there, and still vouched for.
         replies = self.round(cookies={"old_session": VALUE})
         self.assertEqual([r.status for r in replies], [307, 303])
@@ -312,6 +348,21 @@ class Once(CookieCase):
             self.gateway.base + "/login", method="POST", cookies={"old_session": VALUE}, headers=FETCH
         )
         self.assertEqual((reply.status, len(self.sessions())), (200, 1))
+
+    def test_log_out_of_a_session_that_began_otherwise_takes_the_old_cookie_along(self):
+        # An API that names its user by Session-Start may go on setting its own cookie.
+        login = curl(self.gateway.base + "/login", method="POST", headers=FETCH)
+        cookies = {name: value for name, (value, _) in login.cookies().items()} | {"old_session": VALUE}
+        out = curl(self.gateway.base + "/refresh/logout", method="POST", cookies=cookies, headers=FETCH)
+        self.assertIn("max-age=0", out.cookies()["old_session"][1])
+        # Not for a page of another site, nor where it is not there.
+        cross = curl(
+            self.gateway.base + "/refresh/logout", method="POST", cookies=cookies, headers=["Sec-Fetch-Site: cross-site"]
+        )
+        self.assertEqual(cross.all("set-cookie"), [])
+        del cookies["old_session"]
+        again = curl(self.gateway.base + "/refresh/logout", method="POST", cookies=cookies, headers=FETCH)
+        self.assertNotIn("old_session", again.cookies())
 
     def test_two_people_have_two_sessions(self):
         self.upstream.whoami = lambda request, _: said(subject=request.one("cookie").split("=")[1])
@@ -358,16 +409,16 @@ class InTheBrowser(CookieCase):
             )
             self.assertEqual(set(browser.cookies()) - {"refreshed"}, {"access", "refresh", "old_session"})
         self.assertEqual(len(self.sessions()), 2)
-        # Logged out is logged out, though the old cookie is still there.
+        # Logged out is logged out: the old cookie goes as well.
         browser.open(origin + "/page")
         self.assertEqual(
             browser.script("fetch('/refresh/logout', {method: 'POST'}).then((a) => a.status)"), 204
         )
+        self.assertEqual(set(browser.cookies()) & {"access", "refresh", "old_session"}, set())
         wait_until(lambda: "refreshed" not in browser.cookies(), 8, "the mark goes")
         browser.call("Page.navigate", url=origin + "/page")
         browser.wait("location.pathname == '/login.html'")
         self.assertEqual(len(self.sessions()), 1)
-        self.assertIn("old_session", browser.cookies())
         # A page of another site: 127.0.0.1 is one to the browser.
         browser.call("Network.clearBrowserCookies")
         browser.open(origin + "/start")

@@ -278,6 +278,17 @@ class SingleTokens(StyleCase):
             self.assertIn(reply.json["code"], ("token_revoked", "session_ended"))
             self.assertEqual(self.refresh(gateway, token).json["code"], "session_ended", end)
 
+    def test_who_logs_in_again_has_one_session(self):
+        gateway = self.gateway(access=SINGLE)
+        cookies = login(gateway, browser=True)
+        time.sleep(11)
+        # Good for requests no longer, it still says whose session it is.
+        reply = curl(gateway.base + "/login", method="POST", cookies=cookies, headers=BROWSER)
+        self.assertEqual((reply.status, len(self.live(gateway))), (200, 1))
+        begun = curl(gateway.control + "/sessions", as_json={"subject": "bob"}).json
+        self.assertEqual(begun["refresh_token"], begun["access_token"])
+        self.assertEqual(self.refresh(gateway, begun["refresh_token"]).status, 200)
+
     def test_the_token_reaches_no_upstream(self):
         gateway = self.gateway(access=SINGLE)
         token = login(gateway)["access_token"]

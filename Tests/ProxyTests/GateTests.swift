@@ -2,6 +2,7 @@
 // same-origin rule, and what is stripped. Each refusal stands beside its nearest accepted neighbour.
 
 import HTTP
+import JOSE
 import Primitives
 import Testing
 
@@ -41,6 +42,19 @@ struct CredentialsTests {
         let refreshToken = "rt_" + String(repeating: "A", count: 92)
         #expect(try found("Authorization: Bearer \(refreshToken)\r\n") == "misplaced")
         #expect(try found("Authorization: Bearer \(refreshToken)A\r\n") == "bearer \(refreshToken)A")
+    }
+
+    @Test("so is one that is a JWT, of whatever key; another JWT is a bearer token")
+    func misplacedJWT() throws {
+        func jwt(_ type: String) -> String {
+            let head = TokenSigner.head(algorithm: .ps512, kid: "of another gateway", type: type)
+            return String(decoding: head, as: UTF8.self) + "e30.c2ln"
+        }
+        #expect(try found("Authorization: Bearer \(jwt("rt+jwt"))\r\n") == "misplaced")
+        #expect(
+            try found("Authorization: Bearer \(jwt("rt+jwt"))\r\nAuthorization: Basic eDp5\r\n")
+                == "misplaced")
+        #expect(try found("Authorization: Bearer \(jwt("at+jwt"))\r\n") == "bearer \(jwt("at+jwt"))")
     }
 
     @Test("a refresh token is recognised beside another Authorization field, in either place")

@@ -131,6 +131,32 @@ import Testing
         #expect(try store.purge(before: late.advanced(byMilliseconds: 1), limit: 4, now: start) == 1)
     }
 
+    @Test(
+        "what has been exchanged is remembered until its time, a few are forgotten at a time",
+        arguments: StoreKind.allCases)
+    func exchanged(_ kind: StoreKind) throws {
+        let store = try kind.make()
+        let (kept, old) = (SessionID.random(), (0..<3).map { _ in SessionID.random() })
+        for sid in old { try store.noteExchanged(sid, until: start) }
+        try store.noteExchanged(kept, until: start.advanced(byMilliseconds: 1))
+        let later = start.advanced(byMilliseconds: 1)
+        _ = try store.purge(before: start, limit: 10, now: start)
+        #expect(try old.filter(store.isExchanged).count == 3)
+        _ = try store.purge(before: start, limit: 2, now: later)
+        #expect(try old.filter(store.isExchanged).count == 1)
+        _ = try store.purge(before: start, limit: 2, now: later)
+        #expect(try old.filter(store.isExchanged).isEmpty && store.isExchanged(kept))
+        #expect(try !store.isExchanged(.random()))
+        // What is given up has not happened.
+        let other = SessionID.random()
+        try store.beginBatch()
+        try store.noteExchanged(other, until: later.advanced(byMilliseconds: 1))
+        _ = try store.purge(before: start, limit: 2, now: later.advanced(byMilliseconds: 1))
+        #expect(try store.isExchanged(other) && !store.isExchanged(kept))
+        store.rollbackBatch()
+        #expect(try !store.isExchanged(other) && store.isExchanged(kept))
+    }
+
     @Test("a batch that is given up has not happened", arguments: StoreKind.allCases)
     func rollback(_ kind: StoreKind) throws {
         let store = try kind.make()

@@ -94,8 +94,11 @@ extension Validator {
         let isSecure = configuration.publicURL.scheme == .https
         token.cookieName = block.entry("cookie").flatMap { cookieName($0, 0, isSecure: isSecure) }
         if let path = claimPath("subject_claim", of: block) { token.subjectClaim = path }
+        // The second expiry of a single token as well: systems of before may have called theirs the same.
+        let written = ClaimDecoding.writtenNames.union(
+            configuration.accessToken.useExpiry.map { [$0.claim] } ?? [])
         token.claims = words(of: block.entry("claims"), ignoringCase: false) { text throws(ValueProblem) in
-            try ClaimDecoding.name(text, writtenByGateway: ClaimDecoding.writtenNames)
+            try ClaimDecoding.name(text, writtenByGateway: written)
         }
         token.leewayMilliseconds = configuration.accessToken.leewayMilliseconds
         readDuration("leeway", of: block, into: &token.leewayMilliseconds)

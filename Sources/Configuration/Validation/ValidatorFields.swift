@@ -80,7 +80,15 @@ extension Validator {
         let word: Void? = value(of: entry, 1) { text throws(ValueProblem) in
             _ = try ValueDecoding.choice(text, of: ["claim"])
         }
-        let claim = value(of: entry, 2, decode: ClaimDecoding.path)
+        let claim = value(of: entry, 2) { text throws(ValueProblem) in
+            let path = try ClaimDecoding.path(text)
+            if path.parts == ["rt"] {
+                throw ValueProblem(
+                    reason: "is the refresh token in a single token, and for no upstream",
+                    help: "such as role, or any other claim of the session")
+            }
+            return path
+        }
         guard let name, word != nil, let claim else { return nil }
         return IdentityField(fieldName: name, claim: claim)
     }

@@ -160,7 +160,12 @@ enum RefreshEndpoint {
         var response = LocalResponse.empty(204)
         response.fields += TokenDelivery.noStore
         if clearsCookies {
-            for cookie in TokenDelivery(connection.shard.runtime).clearing(for: connection.head) {
+            let delivery = TokenDelivery(connection.shard.runtime)
+            // The API may still set its own cookie at log-in: it would log its bearer in again at once.
+            let older = LegacyExchange.inCookies(connection).compactMap(\.target.cookieName).flatMap {
+                delivery.clearing(spent: $0, for: connection.head)
+            }
+            for cookie in delivery.clearing(for: connection.head) + older {
                 response.fields.append(("Set-Cookie", cookie))
             }
         }

@@ -28,8 +28,9 @@ enum LegacyExchange {
 
     // MARK: - Finding
 
-    /// The credentials in the cookies of a request: the first of each name, in the order of the
-    /// configuration.
+    /// The credentials in the cookies of a request, in the configuration's order. Of two values under one
+    /// name neither is taken: a neighbouring host can plant a cookie, for the refresh path alone, and would
+    /// make of its visitor somebody else.
     static func inCookies(_ connection: DownstreamConnection) -> [Found] {
         let runtime = connection.shard.runtime
         if runtime.exchanges.isEmpty || connection.head.block.first(.cookie) == nil { return [] }
@@ -37,12 +38,15 @@ enum LegacyExchange {
         for target in runtime.exchanges where !target.isOver(at: connection.shard.wallTime) {
             guard let name = target.cookieName, !found.contains(where: { $0.target.cookieName == name })
             else { continue }
-            let value = connection.head.block.withBytes { bytes in
-                CookieFields.values(of: name, in: connection.head.block, bytes).first.map {
-                    [UInt8](copying: bytes.extracting($0.offsets))
-                }
+            let values = connection.head.block.withBytes { bytes in
+                Set(
+                    CookieFields.values(of: name, in: connection.head.block, bytes).map {
+                        [UInt8](copying: bytes.extracting($0.offsets))
+                    })
             }
-            if let value, !value.isEmpty { found.append(Found(target: target, bytes: value)) }
+            if values.count == 1, let value = values.first, !value.isEmpty {
+                found.append(Found(target: target, bytes: value))
+            }
         }
         return found
     }
@@ -86,8 +90,8 @@ enum LegacyExchange {
                 !isOfOurMaking(verified)
             else { continue }
             connection.exchange.spentCookie = target.cookieName ?? []
-            // A signature can be spelled in more than one way (ECDSA takes s and n-s alike): what it is for
-            // is what counts, and not where the token came.
+            // A signature can be spelled in more than one way (ECDSA takes s and n-s alike): what counts is
+            // what was signed, and not where the token came.
             let signed = found.bytes.prefix(found.bytes.lastIndex(of: UInt8(ascii: ".")) ?? 0)
             let credential = OlderCredential(
                 identity: [0] + signed, issued: WallTime(seconds: verified.issuedAt ?? 0),

@@ -20,7 +20,7 @@ struct UpstreamQuestion {
     var answerBytesMax = 64 * 1024
 }
 
-/// Asks an upstream once.
+/// Asks an upstream once, whoever else wants to know the same.
 final class UpstreamCall {
     private let pool: UpstreamPool
     private let question: UpstreamQuestion
@@ -32,16 +32,21 @@ final class UpstreamCall {
     static func ask(
         _ pool: UpstreamPool, _ question: UpstreamQuestion, done: @escaping (FetchOutcome) -> Void
     ) {
+        // The requests of one page come together, and with one cookie.
+        let text = Array(question.path.utf8) + [0x0D, 0x0A] + question.fields
+        if pool.questions[text] != nil {
+            pool.questions[text]?.append(done)
+            return
+        }
         // Anybody can have one asked, and they go past the queue: a stranger must not be able to open
         // connections to an upstream without limit.
-        if pool.questions >= atOnceMax {
+        if pool.questions.count >= atOnceMax {
             done(.failed("\(atOnceMax) questions are under way"))
             return
         }
-        pool.questions += 1
+        pool.questions[text] = [done]
         let call = UpstreamCall(pool, question) { outcome in
-            pool.questions -= 1
-            done(outcome)
+            for waiting in pool.questions.removeValue(forKey: text) ?? [] { waiting(outcome) }
         }
         call.ask(because: "no server")
     }
