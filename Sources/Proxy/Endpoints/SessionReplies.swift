@@ -67,7 +67,7 @@ extension DownstreamConnection {
         switch Credentials.find(in: head, cookieNames: shard.runtime.cookieNames) {
         case .bearer(let range): ranges = [range]
         case .cookies(let found): ranges = found
-        case .none, .ambiguous, .misplacedRefreshToken: return nil
+        case .none, .ambiguous: return nil
         }
         for range in ranges {
             let sid = head.block.withBytes { bytes in

@@ -1,9 +1,8 @@
 // Which credential a request carries. A bearer header wins over cookies (PRODUCT 3); two Authorization fields
-// are one too many; a refresh token has no business here and goes no further.
+// are one too many.
 
 import HTTP
 import Primitives
-import Sessions
 
 /// Where a request's access token stands.
 enum Credentials: Equatable {
@@ -14,16 +13,11 @@ enum Credentials: Equatable {
     case cookies([ByteRange])
     /// RFC 6750 §3.1: `invalid_request`.
     case ambiguous
-    /// A refresh token, which is good under the refresh path only.
-    case misplacedRefreshToken
 
     /// Finds the credential of a request.
     static func find(in head: borrowing RequestHead, cookieNames: CookieNames) -> Credentials {
         if let index = head.block.first(.authorization) {
-            if head.block.count(of: .authorization) > 1 {
-                let hasRefreshToken = anyBearer(in: head) { $0 == .misplacedRefreshToken }
-                return hasRefreshToken ? .misplacedRefreshToken : .ambiguous
-            }
+            if head.block.count(of: .authorization) > 1 { return .ambiguous }
             let value = head.block.fields[index].value
             let found = head.block.withBytes { bearer($0, value) }
             if found != .none { return found }
@@ -53,8 +47,6 @@ enum Credentials: Equatable {
         else { return .none }
         var start = schemeEnd
         while start < value.end && bytes[start] == 0x20 { start += 1 }
-        let token = bytes.extracting(start..<value.end)
-        if RefreshTokenMint.looksLikeToken(token) { return .misplacedRefreshToken }
         return .bearer(ByteRange(start, value.end))
     }
 }
@@ -110,6 +102,17 @@ enum CookieFields {
             kept += [UInt8](copying: bytes.extracting(pair.offsets))
         }
         return hasOurs ? kept : nil
+    }
+
+    /// Whether a range is the whole value of a cookie of that name.
+    static func isValue(
+        _ range: ByteRange, of name: [UInt8], _ field: ByteRange, _ bytes: Span<UInt8>
+    ) -> Bool {
+        var isFound = false
+        forEachPair(bytes, field) { pairName, value, _ in
+            if value == range, bytes.extracting(pairName.offsets).equals(name.span) { isFound = true }
+        }
+        return isFound
     }
 
     private static func forEachPair(
