@@ -104,6 +104,15 @@ package final class RefreshTokenMint {
         text.count == textBytes && text.extracting(0..<prefix.count).equals(prefix.span)
     }
 
+    /// The session that a text of that look names, genuine or not: good for comparing it with one that is
+    /// known.
+    package static func namedSession(in text: [UInt8]) -> SessionID? {
+        guard looksLikeToken(text.span),
+            let raw = Base64URL.decode(text.span.extracting(prefix.count...))
+        else { return nil }
+        return SessionID(bytes: raw.span.extracting(1..<17))
+    }
+
     /// The first text that has the look of a refresh token, wherever it stands: `rt_`, then exactly as many
     /// base64url characters as there are, and neither before nor behind it another one. Signed tokens and
     /// other random texts hold the bytes `rt_` one time in hundreds, and a whole token, so fenced, never.

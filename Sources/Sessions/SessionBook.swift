@@ -121,6 +121,9 @@ final class SessionBook {
             return Result(reply: .sessions(try store.list(subject: subject, limit: limit)))
         case .find(let sid):
             return Result(reply: .sessions(try store.find(sid).map { [$0] } ?? []))
+        case .inspect(let token): return try inspect(token, now: now)
+        case .listOwn(let proof, let limit): return try listOwn(proof, limit: limit, now: now)
+        case .endOwn(let sid, let proof): return try endOwn(sid, proof, now: now)
         }
     }
 
@@ -131,7 +134,7 @@ final class SessionBook {
     ///
     /// - Parameter session: what the access cookie says, which no other host can set: a refresh cookie that a
     ///   neighbouring host has planted must not make of its visitor somebody else.
-    private func chosen(
+    func chosen(
         _ candidates: [[UInt8]], of session: SessionID?, raceWindow: Int64, now: WallTime
     ) throws(StoreError) -> RefreshToken? {
         var genuine = candidates.compactMap(mint.parse).sorted { $0.generation > $1.generation }

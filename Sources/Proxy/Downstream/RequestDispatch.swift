@@ -207,12 +207,11 @@ extension DownstreamConnection {
 
     /// There is news of the keys that the exchange waits for.
     func keysHaveCome(serial: UInt32) {
-        guard exchange.serial == serial, exchange.phase == .awaitingReply, case .keys = exchange.awaited,
-            let route = exchange.route
+        guard exchange.serial == serial, exchange.phase == .awaitingReply, case .keys = exchange.awaited
         else { return }
         exchange.awaited = .none
         exchange.phase = .idle
-        askGate(route)
+        if let route = exchange.route { askGate(route) } else { Introspection.answer(self) }
         pump()
     }
 

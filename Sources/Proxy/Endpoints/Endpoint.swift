@@ -41,6 +41,8 @@ enum Endpoint {
         case "", "/": RefreshEndpoint.refresh(connection)
         case "/logout": RefreshEndpoint.logout(connection)
         case "/revoke": RefreshEndpoint.revoke(connection)
+        case let rest where rest.hasPrefix("/sessions"):
+            OwnSessions.handle(connection, rest.dropFirst("/sessions".count))
         default: connection.refuse(.noRoute)
         }
     }

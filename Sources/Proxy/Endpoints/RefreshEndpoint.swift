@@ -163,7 +163,7 @@ enum RefreshEndpoint {
         return response
     }
 
-    private static func respond(
+    static func respond(
         _ connection: DownstreamConnection, _ error: OAuthError, cookies: [String] = []
     ) {
         var response = error.response
@@ -212,9 +212,9 @@ enum RefreshEndpoint {
         connection.shard.gatekeeper.refreshToken(in: token.span, now: connection.shard.wallTime)
     }
 
-    private static let candidatesMax = 4
+    static let candidatesMax = 4
 
-    private static func isSameOrigin(_ connection: DownstreamConnection) -> Bool {
+    static func isSameOrigin(_ connection: DownstreamConnection) -> Bool {
         if SameOrigin.isShown(by: connection.head, connection.shard.runtime.publicOrigin) { return true }
         connection.exchange.reason = GateRefusal.crossOrigin.code
         connection.respond(.refusal(.crossOrigin))

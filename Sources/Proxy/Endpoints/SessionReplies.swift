@@ -33,6 +33,9 @@ extension DownstreamConnection {
         case .logout(let clearsCookies):
             RefreshEndpoint.answerLogout(self, reply, clearsCookies: clearsCookies)
         case .revocation: RefreshEndpoint.answerRevocation(self, reply)
+        case .ownSessions(let isByCookie): OwnSessions.answerList(self, reply, isByCookie: isByCookie)
+        case .ownSessionEnd(let isByCookie, let endsOwn):
+            OwnSessions.answerEnd(self, reply, isByCookie: isByCookie, endsOwn: endsOwn)
         case .sessionStart(let delivery): finishLogin(reply, delivery)
         case .sessionEnd(let clearsCookies): finishSessionEnd(reply, clearsCookies: clearsCookies)
         case .control(let call): ControlEndpoint.answer(self, reply, call)
