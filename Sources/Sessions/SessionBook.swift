@@ -14,6 +14,7 @@ final class SessionBook {
     var mint: RefreshTokenMint
     var signer: TokenSigner
     var policy: SessionPolicy
+    private var pace = SessionPace()
     private var nextPurge = WallTime(milliseconds: 0)
 
     init(store: any SessionStore, mint: RefreshTokenMint, signer: TokenSigner, policy: SessionPolicy) {
@@ -106,6 +107,9 @@ final class SessionBook {
             let window = delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow
             guard let token = try chosen(candidates, of: session, raceWindow: window, now: now) else {
                 return Result(reply: .rejected(.notGenuine))
+            }
+            if let seconds = pace.admit(token.sid, isBounce: isBounce, now: now) {
+                return Result(reply: .rejected(.tooOften(retryAfterSeconds: seconds)))
             }
             return try refresh(
                 token, raceWindow: window, keepWindow: isBounce ? bounceKeepWindow : nil, client,

@@ -1,6 +1,5 @@
 // What anybody may know of the gateway: its public keys (RFC 7517), its metadata as an issuer (RFC 8414), and
-// the script for browsers. Written once for each change, answered with validators, so that who asks again gets
-// a 304.
+// the script for browsers. Written once for each change, answered with validators: who asks again gets a 304.
 
 import Configuration
 import Crypto

@@ -123,6 +123,8 @@ enum RefreshEndpoint {
             connection.respond(
                 delivery == .cookie
                     ? tokens.cookieResponse(issued, stale: stale) : tokens.bodyResponse(issued))
+        case .rejected(.tooOften(let seconds)):
+            connection.refuse(.rateLimited(retryAfterSeconds: seconds))
         case .rejected(let rejection):
             let error = OAuthError.invalidGrant(rejection, inCookieMode: delivery == .cookie)
             let clears = delivery == .cookie && rejection.isSessionOver
