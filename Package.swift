@@ -16,8 +16,13 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-func layer(_ name: String, on dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+/// - Parameter files: become a part of the program; read as `PackageResources`.
+func layer(
+    _ name: String, on dependencies: [Target.Dependency], embedding files: [String] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, resources: files.map { .embedInCode($0) },
+        swiftSettings: settings)
 }
 
 func program(_ name: String, on dependencies: [Target.Dependency]) -> Target {
@@ -54,7 +59,7 @@ let package = Package(
             on: [
                 "HTTP", "Network", "TLS", "JOSE", "Crypto", "Sessions", "Configuration", "Observability",
                 "Primitives",
-            ]),
+            ], embedding: ["Endpoints/client.js"]),
 
         program(
             "auth-gateway",

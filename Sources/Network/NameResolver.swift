@@ -5,6 +5,9 @@ import Dispatch
 
 /// Looks one host name up, as often as it is asked to.
 package final class NameResolver: Sendable {
+    /// What this machine is called.
+    package static var ownName: String { Syscalls.hostName() }
+
     package let host: String
     package let port: UInt16
     private let queue: DispatchQueue

@@ -249,6 +249,14 @@ package enum Syscalls {
         }
     }
 
+    /// The machine's own name; empty when it has none that fits.
+    static func hostName() -> String {
+        // POSIX: at most 255 bytes, and the final zero.
+        var name = [CChar](repeating: 0, count: 256)
+        guard unsafe gethostname(&name, name.count) == 0 else { return "" }
+        return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
     // MARK: - Time, wake-ups, words
 
     static func milliseconds(_ clock: clockid_t) -> Int64 {

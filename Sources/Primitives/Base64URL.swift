@@ -51,6 +51,9 @@ public enum Base64URL {
         String(decoding: encode(bytes), as: UTF8.self)
     }
 
+    /// Whether a byte is one of the 64 characters.
+    public static func spells(_ byte: UInt8) -> Bool { value(of: byte) != nil }
+
     private static func value(of character: UInt8) -> UInt8? {
         switch character {
         case 65...90: character - 65

@@ -196,6 +196,8 @@ package struct GatewayServices: Sendable {
     package let log: ServiceLog
     package let census: ConnectionCensus
     let metrics = GatewayMetrics()
+    /// What the gateway is called among several.
+    let hostName = NameResolver.ownName
 
     package init(accessLog: LogSink?, audit: AuditLog, log: ServiceLog, census: ConnectionCensus) {
         self.accessLog = accessLog

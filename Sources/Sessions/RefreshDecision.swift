@@ -78,6 +78,8 @@ package enum RefreshRejection: Error, Sendable, Equatable {
     case replayed
     /// A credential of another system that has been exchanged before.
     case exchanged
+    /// Genuine, and presented by a client that asks too often; nothing changes.
+    case tooOften(retryAfterSeconds: Int64)
 
     /// A word for logs, metrics and the answer's `code`.
     package var code: String {
@@ -87,6 +89,7 @@ package enum RefreshRejection: Error, Sendable, Equatable {
         case .lapsed: "session_expired"
         case .replayed: "refresh_token_reused"
         case .exchanged: "credential_exchanged"
+        case .tooOften: "rate_limited"
         }
     }
 
@@ -94,7 +97,7 @@ package enum RefreshRejection: Error, Sendable, Equatable {
     package var isSessionOver: Bool {
         switch self {
         // An unknown session may be one that a restored backup has lost: nobody knows that it is over.
-        case .notGenuine, .unfitting, .unknownSession, .exchanged: false
+        case .notGenuine, .unfitting, .unknownSession, .exchanged, .tooOften: false
         case .ended, .endedWithSubject, .lapsed, .replayed: true
         }
     }

@@ -116,6 +116,45 @@ package final class RefreshTokenMint {
         text.count == textBytes && text.extracting(0..<prefix.count).equals(prefix.span)
     }
 
+    /// The session that a text of that look names, genuine or not: good for comparing it with one that is
+    /// known.
+    package static func namedSession(in text: [UInt8]) -> SessionID? {
+        guard looksLikeToken(text.span),
+            let raw = Base64URL.decode(text.span.extracting(prefix.count...))
+        else { return nil }
+        return SessionID(bytes: raw.span.extracting(1..<17))
+    }
+
+    /// The first text that has the look of a refresh token, wherever it stands: `rt_`, then exactly as many
+    /// base64url characters as there are, and neither before nor behind it another one. Signed tokens and
+    /// other random texts hold the bytes `rt_` one time in hundreds, and a whole token, so fenced, never.
+    ///
+    /// A percent-encoded byte is a fence too: `%3Drt_…` in a query within a query.
+    package static func firstToken(in text: Span<UInt8>, from start: Int = 0) -> ByteRange? {
+        var index = prefixOffset(in: text, from: start)
+        while index < text.count {
+            var end = index + prefix.count
+            if isFence(text, before: index) {
+                // No further than it takes to tell: a head full of `=rt_` is walked through once.
+                while end < text.count, end - index <= textBytes, Base64URL.spells(text[end]) { end += 1 }
+                if end - index == textBytes { return ByteRange(index, end) }
+            }
+            index = prefixOffset(in: text, from: end)
+        }
+        return nil
+    }
+
+    private static func prefixOffset(in text: Span<UInt8>, from start: Int) -> Int {
+        text.firstOffset(of: UInt8(ascii: "r"), UInt8(ascii: "t"), UInt8(ascii: "_"), from: start)
+    }
+
+    private static func isFence(_ text: Span<UInt8>, before index: Int) -> Bool {
+        if index == 0 || !Base64URL.spells(text[index - 1]) { return true }
+        return index >= 3 && text[index - 3] == UInt8(ascii: "%")
+            && ASCII.hexadecimalValue(text[index - 2]) != nil
+            && ASCII.hexadecimalValue(text[index - 1]) != nil
+    }
+
     private func tag(_ body: [UInt8], _ keyNumber: UInt8) -> [UInt8] {
         Array(mac(keyNumber).authenticate(Self.tagLabel, body).bytes[..<16])
     }

@@ -14,6 +14,7 @@ final class SessionBook {
     var mint: RefreshTokenMint
     var signer: TokenSigner
     var policy: SessionPolicy
+    private var pace = SessionPace()
     private var nextPurge = WallTime(milliseconds: 0)
 
     init(store: any SessionStore, mint: RefreshTokenMint, signer: TokenSigner, policy: SessionPolicy) {
@@ -105,6 +106,9 @@ final class SessionBook {
             guard let token = try chosen(presented, now: now) else {
                 return Result(reply: .rejected(.notGenuine))
             }
+            if let seconds = pace.admit(token.sid, isBounce: presented.isBounce, now: now) {
+                return Result(reply: .rejected(.tooOften(retryAfterSeconds: seconds)))
+            }
             return try refresh(token, presented, client, claims: claims, now: now)
         case .examine(let presented): return Result(reply: .examined(try examine(presented, now: now)))
         case .endByTokens(let candidates, let session, let reason):
@@ -118,6 +122,9 @@ final class SessionBook {
             return Result(reply: .sessions(try store.list(subject: subject, limit: limit)))
         case .find(let sid):
             return Result(reply: .sessions(try store.find(sid).map { [$0] } ?? []))
+        case .inspect(let token): return try inspect(token, now: now)
+        case .listOwn(let proof, let limit): return try listOwn(proof, limit: limit, now: now)
+        case .endOwn(let sid, let proof): return try endOwn(sid, proof, now: now)
         }
     }
 
@@ -128,7 +135,7 @@ final class SessionBook {
     ///
     /// The session is what the access cookie says, which no other host can set: a refresh cookie that a
     /// neighbouring host has planted must not make of its visitor somebody else.
-    private func chosen(_ presented: PresentedTokens, now: WallTime) throws(StoreError) -> RefreshToken? {
+    func chosen(_ presented: PresentedTokens, now: WallTime) throws(StoreError) -> RefreshToken? {
         var genuine = presented.candidates.compactMap(mint.parse).sorted { $0.generation > $1.generation }
         let meant = genuine.filter { $0.sid == presented.session }
         if !meant.isEmpty { genuine = meant }
@@ -152,7 +159,7 @@ final class SessionBook {
         delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow
     }
 
-    private func decide(
+    func decide(
         _ stored: StoredSession?, _ token: RefreshToken, _ presented: PresentedTokens, now: WallTime
     ) -> RefreshDecision {
         let child = mint.child(of: token, fitting: stored?.session.secretDigest)
@@ -167,6 +174,8 @@ final class SessionBook {
         guard let token = try chosen(presented, now: now), let stored = try store.find(token.sid) else {
             return nil
         }
+        // A client in a loop does not have an upstream asked in a loop.
+        if pace.admit(token.sid, isBounce: presented.isBounce, now: now) != nil { return nil }
         switch decide(stored, token, presented, now: now) {
         case .rotate, .repeatChild:
             return ExaminedSession(sid: token.sid, subject: stored.session.subject)

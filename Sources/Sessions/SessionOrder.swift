@@ -33,6 +33,23 @@ package enum SessionOrder: Sendable {
     case list(subject: String?, limit: Int)
     /// Look one session up. Answered by `sessions`, with one or none.
     case find(SessionID)
+    /// Look the session up that a refresh token could be exchanged for, and leave no trace. Answered by
+    /// `sessions`, with one, or `rejected`.
+    case inspect(token: [UInt8])
+    /// List the live sessions of whoever asks, the asking one first, then the newest. Answered by `sessions`,
+    /// or `rejected`.
+    case listOwn(SessionProof, limit: Int)
+    /// End a session of whoever asks. Answered by `ended`, with 0 also when it is somebody else's, or
+    /// `rejected`.
+    case endOwn(SessionID, SessionProof)
+}
+
+/// What shows whose sessions a client may see and end.
+package enum SessionProof: Sendable {
+    /// An access token of this session, which has been checked.
+    case session(SessionID)
+    /// Refresh tokens, of which several are cookies of one name: with those of `session` preferred.
+    case tokens([[UInt8]], session: SessionID?)
 }
 
 extension SessionOrder {

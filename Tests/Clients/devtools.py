@@ -76,56 +76,14 @@ class WebSocket:
                     return message.decode()
 
 
-class Browser:
-    """A headless Chromium with one page.
+class Page:
+    """A page of a browser, by its DevTools socket."""
 
-    It believes the authority in the file `authority` as those that come with it, and checks certificates as
-    ever; what addresses the names of `hosts` have it is told here.
-    """
-
-    def __init__(self, authority=None, hosts=()):
-        self.home = directory()
-        if authority:
-            self._trust(authority)
-        rules = ", ".join(f"MAP {name} {address}" for name, address in hosts)
-        self.process = launch(
-            [
-                "chromium",
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--remote-debugging-port=0",
-                f"--user-data-dir={self.home}",
-                f"--host-resolver-rules={rules}",
-                "about:blank",
-            ],
-            env=os.environ | {"HOME": self.home},
-            stdout=open(os.path.join(self.home, "out"), "wb"),
-            stderr=open(os.path.join(self.home, "errors"), "wb"),
-            start_new_session=True,
-        )
-        port_file = os.path.join(self.home, "DevToolsActivePort")
-        wait_until(
-            lambda: os.path.exists(port_file) and open(port_file).read().count("\n") >= 1, 30, "Chromium"
-        )
-        port = open(port_file).read().split("\n")[0]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as pages:
-            page = next(page for page in json.load(pages) if page["type"] == "page")
-        self.page = WebSocket(page["webSocketDebuggerUrl"])
+    def __init__(self, url):
+        self.page = WebSocket(url)
         self.number, self.events = 0, []
         for domain in ("Page", "Runtime", "Network"):
             self.call(domain + ".enable")
-
-    def _trust(self, authority):
-        # Where Chromium looks for the authorities of its user.
-        database = os.path.join(self.home, ".pki", "nssdb")
-        os.makedirs(database)
-        for arguments in (["-N", "--empty-password"], ["-A", "-n", "test", "-t", "C,,", "-i", authority]):
-            subprocess.run(["certutil", "-d", "sql:" + database, *arguments], check=True)
 
     def call(self, method, **parameters):
         self.number += 1
@@ -174,6 +132,60 @@ class Browser:
 
     def cookies(self):
         return {cookie["name"]: cookie for cookie in self.call("Network.getAllCookies")["cookies"]}
+
+
+class Browser(Page):
+    """A headless Chromium with one page, and with others beside it.
+
+    It believes the authority in the file `authority` as those that come with it, and checks certificates as
+    ever; what addresses the names of `hosts` have it is told here.
+    """
+
+    def __init__(self, authority=None, hosts=()):
+        self.home = directory()
+        if authority:
+            self._trust(authority)
+        rules = ", ".join(f"MAP {name} {address}" for name, address in hosts)
+        self.process = launch(
+            [
+                "chromium",
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--remote-debugging-port=0",
+                f"--user-data-dir={self.home}",
+                f"--host-resolver-rules={rules}",
+                "about:blank",
+            ],
+            env=os.environ | {"HOME": self.home},
+            stdout=open(os.path.join(self.home, "out"), "wb"),
+            stderr=open(os.path.join(self.home, "errors"), "wb"),
+            start_new_session=True,
+        )
+        port_file = os.path.join(self.home, "DevToolsActivePort")
+        wait_until(
+            lambda: os.path.exists(port_file) and open(port_file).read().count("\n") >= 1, 30, "Chromium"
+        )
+        self.port = open(port_file).read().split("\n")[0]
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/json/list") as pages:
+            page = next(page for page in json.load(pages) if page["type"] == "page")
+        super().__init__(page["webSocketDebuggerUrl"])
+
+    def new_tab(self):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/json/new?about:blank", method="PUT")
+        with urllib.request.urlopen(request) as page:
+            return Page(json.load(page)["webSocketDebuggerUrl"])
+
+    def _trust(self, authority):
+        # Where Chromium looks for the authorities of its user.
+        database = os.path.join(self.home, ".pki", "nssdb")
+        os.makedirs(database)
+        for arguments in (["-N", "--empty-password"], ["-A", "-n", "test", "-t", "C,,", "-i", authority]):
+            subprocess.run(["certutil", "-d", "sql:" + database, *arguments], check=True)
 
     def stop(self):
         # The browser is a family of processes in a session of its own.

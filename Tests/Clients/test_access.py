@@ -301,9 +301,6 @@ class MisplacedRefreshToken(unittest.TestCase):
     def test_as_a_bearer_on_an_anonymous_route(self):
         self.assert_refused(curl(gateway.base + "/public/x", token=bob["refresh_token"]))
 
-    # PRODUCT 3: "anywhere". Only Authorization is looked at, so the upstream and its logs get to see the
-    # token.
-    @unittest.expectedFailure
     def test_elsewhere_in_the_head(self):
         token = bob["refresh_token"]
         places = {

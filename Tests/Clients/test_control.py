@@ -1,5 +1,9 @@
 # The control API, every call of it; who may not call it; and the delivery of tokens as configured.
 
+import datetime
+import re
+import socket
+import time
 import unittest
 
 from clients import curl, login
@@ -130,6 +134,40 @@ class Calls(unittest.TestCase):
         self.assertEqual(child.status, 200)
         self.assertEqual(status(child.json), 200)
 
+    def test_wait_tells_where_it_is_in_force(self):
+        pairs = [begin("jutta").json for _ in range(4)]
+        sid = curl(gateway.control + "/introspect", form={"token": pairs[0]["access_token"]}).json["sid"]
+        calls = [
+            (f"/sessions/{sid}", "DELETE", [401, 200, 200, 200]),
+            ("/subjects/jutta/expire-access", "POST", [401, 401, 401, 401]),
+            ("/subjects/jutta/sessions", "DELETE", [401, 401, 401, 401]),
+        ]
+        for path, method, statuses in calls:
+            reply = curl(gateway.control + path + "?wait=1", method=method)
+            self.assertEqual([status(pair) for pair in pairs], statuses, path)
+            self.assertEqual(reply.status, 200)
+            (one,) = reply.json["in_force"]
+            self.assertEqual(one["gateway"], socket.gethostname())
+            at = datetime.datetime.fromisoformat(one["at"].replace("Z", "+00:00"))
+            self.assertLess(abs(at.timestamp() - time.time()), 5)
+        gone = curl(gateway.control + f"/sessions/{sid}?wait=1", method="DELETE")
+        self.assertEqual(gone.status, 404)
+        plain = curl(gateway.control + "/subjects/jutta/sessions?wait=0", method="DELETE")
+        self.assertEqual((plain.status, plain.body), (204, b""))
+
+    def test_metrics_tell_how_old_the_newest_revocation_is(self):
+        def metric(name):
+            text = curl(gateway.control + "/metrics").body.decode()
+            return float(re.search(rf"^auth_gateway_{name} (\S+)$", text, re.M).group(1))
+
+        begin("klara")
+        curl(gateway.control + "/subjects/klara/sessions", method="DELETE")
+        count, age = metric("revocations"), metric("newest_revocation_age_seconds")
+        self.assertGreaterEqual(count, 1)
+        self.assertLess(age, 5)
+        time.sleep(0.2)
+        self.assertGreaterEqual(metric("newest_revocation_age_seconds"), age + 0.2)
+
     def test_audit_log_tells_the_story(self):
         begin("ida")
         curl(gateway.control + "/subjects/ida/sessions", method="DELETE")
@@ -137,8 +175,6 @@ class Calls(unittest.TestCase):
         self.assertEqual(events[0]["event.action"], "session_started")
         self.assertTrue(events[-1]["event.action"].endswith("ended"), events)
 
-    @unittest.expectedFailure
-    # PRODUCT 6 lists it among the control API's calls (RFC 7662); it answers 404 so far.
     def test_introspect(self):
         pair = begin("jo").json
         reply = curl(gateway.control + "/introspect", form={"token": pair["access_token"]})

@@ -203,6 +203,33 @@ import Testing
         }
     }
 
+    // MARK: - Searching
+
+    @Test("three bytes in a row are found at every offset of texts of every size around a block")
+    func triple() {
+        for count in 3..<100 {
+            for offset in 0...(count - 3) {
+                var bytes = [UInt8](repeating: UInt8(ascii: "r"), count: count)
+                bytes[offset + 1] = UInt8(ascii: "t")
+                bytes[offset + 2] = UInt8(ascii: "_")
+                #expect(triple(bytes, from: 0) == offset)
+                #expect(triple(bytes, from: offset) == offset)
+                #expect(triple(bytes, from: offset + 1) == count)
+            }
+        }
+    }
+
+    @Test("two of three bytes are not found, nor three that an end cuts")
+    func brokenTriple() {
+        for text in ["", "r", "rt", "t_", "rt-_", "r_t", "tr_", String(repeating: "rt", count: 40)] {
+            #expect(triple(Array(text.utf8), from: 0) == text.utf8.count)
+        }
+    }
+
+    private func triple(_ bytes: [UInt8], from start: Int) -> Int {
+        bytes.span.firstOffset(of: UInt8(ascii: "r"), UInt8(ascii: "t"), UInt8(ascii: "_"), from: start)
+    }
+
     // MARK: - Parts
 
     private func content(_ buffer: borrowing ByteBuffer) -> [UInt8] {

@@ -37,35 +37,6 @@ struct CredentialsTests {
         #expect(try found("Authorization: Bearer a\r\n") == "bearer a")
     }
 
-    @Test("a refresh token as bearer is recognised and not taken for an access token")
-    func misplaced() throws {
-        let refreshToken = "rt_" + String(repeating: "A", count: 92)
-        #expect(try found("Authorization: Bearer \(refreshToken)\r\n") == "misplaced")
-        #expect(try found("Authorization: Bearer \(refreshToken)A\r\n") == "bearer \(refreshToken)A")
-    }
-
-    @Test("so is one that is a JWT, of whatever key; another JWT is a bearer token")
-    func misplacedJWT() throws {
-        func jwt(_ type: String) -> String {
-            let head = TokenSigner.head(algorithm: .ps512, kid: "of another gateway", type: type)
-            return String(decoding: head, as: UTF8.self) + "e30.c2ln"
-        }
-        #expect(try found("Authorization: Bearer \(jwt("rt+jwt"))\r\n") == "misplaced")
-        #expect(
-            try found("Authorization: Bearer \(jwt("rt+jwt"))\r\nAuthorization: Basic eDp5\r\n")
-                == "misplaced")
-        #expect(try found("Authorization: Bearer \(jwt("at+jwt"))\r\n") == "bearer \(jwt("at+jwt"))")
-    }
-
-    @Test("a refresh token is recognised beside another Authorization field, in either place")
-    func misplacedBesideAnother() throws {
-        let token = "rt_" + String(repeating: "a", count: 92)
-        let (ours, basic) = ("Authorization: Bearer \(token)\r\n", "Authorization: Basic eDp5\r\n")
-        #expect(try found(ours + basic) == "misplaced")
-        #expect(try found(basic + ours) == "misplaced")
-        #expect(try found(basic + basic) == "ambiguous")
-    }
-
     @Test("every cookie of our name is a candidate, and no other")
     func cookies() throws {
         #expect(try found("Cookie: a=b; __Host-access=one;__Host-access=two; c=d\r\n") == "cookies one two")
@@ -80,11 +51,84 @@ struct CredentialsTests {
             switch Credentials.find(in: head, cookieNames: names) {
             case .none: return "none"
             case .ambiguous: return "ambiguous"
-            case .misplacedRefreshToken: return "misplaced"
             case .bearer(let range): return "bearer \(text(range))"
             case .cookies(let ranges): return "cookies " + ranges.map(text).joined(separator: " ")
             }
         }
+    }
+}
+
+@Suite("Misplaced refresh tokens")
+struct MisplacedTokenTests {
+    private static let token = "rt_" + String(repeating: "A", count: 92)
+    private let names = CookieNames(isSecure: true)
+
+    @Test(
+        "one is found wherever it stands in a head",
+        arguments: [
+            ("/\(token)/x", "", "path"), ("/x?a=\(token)", "", "query"), ("/x?\(token)&b=c", "", "query"),
+            ("/", "Authorization: Bearer \(token)\r\n", "authorization"),
+            ("/", "Authorization: bearer\t\(token)\r\n", "authorization"),
+            ("/", "Authorization: \(token)\r\n", "authorization"),
+            ("/", "Authorization: Basic eDp5, Bearer \(token)\r\n", "authorization"),
+            ("/", "Authorization: Basic eDp5\r\nAuthorization: Bearer \(token)\r\n", "authorization"),
+            ("/", "Cookie: a=b; other=\(token)\r\n", "cookie"),
+            ("/", "Cookie: __Host-access=\(token)\r\n", "cookie"),
+            ("/", "Cookie: refresh=\(token)\r\n", "cookie"),
+            ("/", "Cookie: __Secure-refresh=x\(token)-; y=\"\(token)\"\r\n", "cookie"),
+            ("/", "Cookie: __Secure-refresh=\(token)\r\nCookie: a=\(token)\r\n", "cookie"),
+            ("/", "X-Refresh-Token: \(token)\r\n", "header"),
+            ("/", "Coo_kie: __Secure-refresh=\(token)\r\n", "header"),
+            ("/", "Referer: https://h/?t=\(token)\r\n", "header"),
+            ("/", "\(token): x\r\n", "header"),
+        ])
+    func found(_ target: String, _ fields: String, _ place: String) throws {
+        #expect(try foundPlace(target, fields) == place)
+    }
+
+    @Test(
+        "the refresh cookie itself, and what is no token, pass",
+        arguments: [
+            ("/", "Cookie: a=b; __Secure-refresh=\(token)\r\n"), ("/part_one?start_x=rt_1", ""),
+            ("/", "Authorization: Bearer \(token)A\r\n"),
+            ("/", "Authorization: Bearer eyJrt_.x\(token).rt_\r\n"), ("/\(token)A", ""),
+            ("/", "X-Cart_: cart_\(token)\r\n"),
+        ])
+    func passing(_ target: String, _ fields: String) throws {
+        #expect(try foundPlace(target, fields) == nil)
+    }
+
+    @Test("one that is a JWT is found as a bearer token, whatever key has signed it; another JWT passes")
+    func signed() throws {
+        func jwt(_ type: String) -> String {
+            let head = TokenSigner.head(algorithm: .ps512, kid: "of another gateway", type: type)
+            return "Authorization: Bearer \(String(decoding: head, as: UTF8.self))e30.c2ln\r\n"
+        }
+        #expect(try foundPlace("/", jwt("rt+jwt")) == "authorization")
+        #expect(try foundPlace("/", "Authorization: Basic eDp5\r\n" + jwt("rt+jwt")) == "authorization")
+        #expect(try foundPlace("/", jwt("at+jwt")) == nil)
+    }
+
+    @Test("one that only the path's normal form shows is found")
+    func normalPath() throws {
+        let head = try Heads.request("GET /%72t_x HTTP/1.1\r\nHost: h\r\n\r\n")
+        let place = MisplacedToken.place(
+            in: head, normalPath: Array("/\(Self.token)".utf8), cookieNames: names)
+        #expect(place == .path)
+    }
+
+    @Test("a log sees a text up to the token in it")
+    func cut() {
+        for (path, shown) in [("/a/\(Self.token)/b", "/a/"), ("/cart_/b", "/cart_/b")] {
+            let bytes = Array("GET \(path) HTTP/1.1".utf8)
+            let range = MisplacedToken.cut(ByteRange(4, 4 + path.utf8.count), in: bytes.span)
+            #expect(String(decoding: bytes[range.offsets], as: UTF8.self) == shown)
+        }
+    }
+
+    private func foundPlace(_ target: String, _ fields: String) throws -> String? {
+        let head = try Heads.request("GET \(target) HTTP/1.1\r\nHost: h\r\n\(fields)\r\n")
+        return MisplacedToken.place(in: head, normalPath: [], cookieNames: names)?.rawValue
     }
 }
 

@@ -36,6 +36,8 @@ enum AwaitedReply {
     case bounce
     case logout(clearsCookies: Bool)
     case revocation
+    case ownSessions(isByCookie: Bool)
+    case ownSessionEnd(isByCookie: Bool, endsOwn: Bool)
     /// A login's answer is held back until its session is on disk.
     case sessionStart(Delivery)
     /// An answer with Session-End is held back until it is in force.

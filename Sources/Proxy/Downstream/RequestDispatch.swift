@@ -150,16 +150,23 @@ extension DownstreamConnection {
     }
 
     private func askGate(_ route: Route) {
+        if let place = MisplacedToken.place(
+            in: head, normalPath: exchange.usesNormalPath ? exchange.normalPath : [],
+            cookieNames: shard.runtime.cookieNames)
+        {
+            // It goes no further on any route, observed or not; a login page would get to see it as well.
+            auditMisplacedToken(place)
+            exchange.reason = GateRefusal.misplacedRefreshToken.code
+            respond(.refusal(.misplacedRefreshToken))
+            return
+        }
         switch AccessRule.admit(
             head, route: route, gatekeeper: shard.gatekeeper, memo: &exchange.memo, runtime: shard.runtime,
             now: shard.wallTime)
         {
         case .refused(let refusal, let token):
-            // A refresh token goes no further on any route, observed or not; nor do two credentials, of which
-            // one may be ours.
-            if refusal == .misplacedRefreshToken || refusal == .ambiguousCredential
-                || !isObserved(route, refusal.code)
-            {
+            // Two credentials, of which one may be ours, go no further on any route, observed or not.
+            if refusal == .ambiguousCredential || !isObserved(route, refusal.code) {
                 turnAway(refusal, route)
                 return
             }
@@ -200,18 +207,16 @@ extension DownstreamConnection {
 
     /// There is news of the keys that the exchange waits for.
     func keysHaveCome(serial: UInt32) {
-        guard exchange.serial == serial, exchange.phase == .awaitingReply, case .keys = exchange.awaited,
-            let route = exchange.route
+        guard exchange.serial == serial, exchange.phase == .awaitingReply, case .keys = exchange.awaited
         else { return }
         exchange.awaited = .none
         exchange.phase = .idle
-        askGate(route)
+        if let route = exchange.route { askGate(route) } else { Introspection.answer(self) }
         pump()
     }
 
     /// The gate has refused the request: a browser may be sent to refresh its token, or to log in.
     private func turnAway(_ refusal: GateRefusal, _ route: Route) {
-        if refusal == .misplacedRefreshToken { auditMisplacedToken() }
         exchange.reason = refusal.code
         if let location = Bounce.location(for: self, refusal) {
             respondAfterBody(.redirect(307, to: location))
@@ -245,9 +250,14 @@ extension DownstreamConnection {
         return shard.runtime.hasTLS ? .http : shard.runtime.configuration.publicURL.scheme
     }
 
-    private func auditMisplacedToken() {
+    private func auditMisplacedToken(_ place: MisplacedToken.Place) {
         shard.runtime.services.audit.record(
-            "refresh_token_misplaced", [("source.ip", String(decoding: clientText, as: UTF8.self))])
+            GateRefusal.misplacedRefreshToken.code,
+            [
+                ("source.ip", String(decoding: clientText, as: UTF8.self)),
+                ("event.reason", place.rawValue),
+                ("gateway.route", String(decoding: exchange.route?.label ?? [], as: UTF8.self)),
+            ])
     }
 
     private func forward(_ route: Route, to pool: UpstreamPool) {

@@ -83,6 +83,8 @@ enum Bounce {
             let stale = delivery.expiringDuplicates(in: connection.head)
             let spent = delivery.clearing(spent: connection.exchange.spentCookie, for: connection.head)
             goBack(connection, cookies: spent + stale + delivery.cookies(issued))
+        case .rejected(.tooOften(let seconds)):
+            connection.refuse(.rateLimited(retryAfterSeconds: seconds))
         case .rejected(let rejection):
             connection.exchange.reason = rejection.code
             let error = OAuthError.invalidGrant(rejection, inCookieMode: true)

@@ -15,7 +15,9 @@ enum ControlCall {
     case begin
     case list
     case find
-    case end
+    /// `tellsWhere`: the answer says on which gateways it is in force, and since when.
+    case end(tellsWhere: Bool)
+    case introspect
 }
 
 /// The endpoints of the control listener.
@@ -50,7 +52,8 @@ enum ControlEndpoint {
 
     private static func respondMetrics(_ connection: DownstreamConnection) {
         let shard = connection.shard
-        let text = shard.runtime.services.metrics.text(shard.runtime, now: shard.loop.now)
+        let text = shard.runtime.services.metrics.text(
+            shard.runtime, now: shard.loop.now, wallTime: shard.wallTime)
         connection.respond(
             LocalResponse(status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8", body: text))
     }
@@ -64,9 +67,11 @@ enum ControlEndpoint {
         let query = connection.head.block.withBytes { bytes in
             [UInt8](copying: bytes.extracting(connection.head.query.offsets))
         }
+        let ending = ControlCall.end(tellsWhere: PercentDecoding.query("wait", in: query) == "1")
         switch (connection.head.method, decoded.count, decoded.first) {
         case (.get, 1, "metrics"), (.head, 1, "metrics"): respondMetrics(connection)
         case (.post, 2, "tokens") where decoded[1] == "inspect": TokenInspection.inspect(connection)
+        case (.post, 1, "introspect"): Introspection.answer(connection)
         case (.post, 1, "sessions"): begin(connection)
         case (.get, 1, "sessions"):
             let subject = PercentDecoding.query("subject", in: query)
@@ -78,7 +83,7 @@ enum ControlEndpoint {
             }
             let ends = connection.head.method == .delete
             connection.awaitReply(
-                .control(ends ? .end : .find), ends ? .end(sid, reason: .control) : .find(sid))
+                .control(ends ? ending : .find), ends ? .end(sid, reason: .control) : .find(sid))
         case (.delete, 3, "subjects") where decoded[2] == "sessions":
             let except = PercentDecoding.query("except", in: query)
             let spared = except.flatMap(SessionID.init(text:))
@@ -86,9 +91,10 @@ enum ControlEndpoint {
                 refuse(connection, 400, "except", "The parameter except is no session id")
                 return
             }
-            connection.awaitReply(.control(.end), .endSubject(decoded[1], sparing: spared, reason: .control))
+            connection.awaitReply(
+                .control(ending), .endSubject(decoded[1], sparing: spared, reason: .control))
         case (.post, 3, "subjects") where decoded[2] == "expire-access":
-            connection.awaitReply(.control(.end), .expireAccess(decoded[1]))
+            connection.awaitReply(.control(ending), .expireAccess(decoded[1]))
         default: connection.refuse(.noRoute)
         }
     }
@@ -128,6 +134,8 @@ enum ControlEndpoint {
             var response = TokenDelivery(connection.shard.runtime).bodyResponse(tokens)
             response.status = 201
             connection.respond(response)
+        case (.sessions(let sessions), .introspect): Introspection.answer(connection, sessions.first)
+        case (.rejected, .introspect): Introspection.answer(connection, nil)
         case (.sessions(let sessions), .find):
             guard let session = sessions.first else {
                 refuse(connection, 404, "no_session", "No such session")
@@ -146,14 +154,27 @@ enum ControlEndpoint {
             body.endArray()
             body.endObject()
             connection.respond(.json(200, body.bytes))
-        case (.ended(let count), _):
-            if count == 0 {
-                refuse(connection, 404, "no_session", "No such session, or it has ended already")
-            } else {
-                connection.respond(.empty(204))
-            }
+        case (.ended(0), _):
+            refuse(connection, 404, "no_session", "No such session, or it has ended already")
+        case (.ended, .end(tellsWhere: true)): connection.respond(inForce(connection))
+        case (.ended, _): connection.respond(.empty(204))
         case (.rejected, _), (.examined, _), (.unavailable, _): connection.refuse(.sessionsUnavailable)
         }
+    }
+
+    /// On which gateways a revocation is in force, and since when: on this one, whose shards have all told
+    /// that they have it before there is a reply.
+    private static func inForce(_ connection: DownstreamConnection) -> LocalResponse {
+        var body = JSONWriter()
+        body.beginObject()
+        body.beginArray("in_force")
+        body.beginObject()
+        body.string("gateway", connection.shard.runtime.services.hostName)
+        body.string("at", CivilTime(Clock.wall).rfc3339)
+        body.endObject()
+        body.endArray()
+        body.endObject()
+        return .json(200, body.bytes)
     }
 
     private static func refuse(

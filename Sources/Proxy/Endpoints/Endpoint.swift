@@ -41,6 +41,9 @@ enum Endpoint {
         case "", "/": RefreshEndpoint.refresh(connection)
         case "/logout": RefreshEndpoint.logout(connection)
         case "/revoke": RefreshEndpoint.revoke(connection)
+        case Publication.clientPath[...]: Publication.answer(connection, Publication.client)
+        case let rest where rest.hasPrefix("/sessions"):
+            OwnSessions.handle(connection, rest.dropFirst("/sessions".count))
         default: connection.refuse(.noRoute)
         }
     }

@@ -1,5 +1,5 @@
-// What anybody may know of the gateway as an issuer: its public keys (RFC 7517) and its metadata (RFC 8414).
-// Written once for each change, answered with validators, so that who asks again gets a 304.
+// What anybody may know of the gateway: its public keys (RFC 7517), its metadata as an issuer (RFC 8414), and
+// the script for browsers. Written once for each change, answered with validators: who asks again gets a 304.
 
 import Configuration
 import Crypto
@@ -95,6 +95,13 @@ struct IssuerMetadata: Sendable {
 enum Publication {
     static let keySetPath = "/.well-known/jwks.json"
     static let metadataPath = "/.well-known/oauth-authorization-server"
+    /// Below the refresh path: where it was loaded from tells the script where to refresh.
+    static let clientPath = "/client.js"
+
+    /// The drop-in `fetch` for browsers: a file of its own, made a part of the program.
+    static let client = PublishedDocument(
+        PackageResources.client_js, contentType: "text/javascript; charset=utf-8",
+        cacheControl: "public, max-age=300")
 
     /// The document at a path.
     static func document(at path: Span<UInt8>, _ runtime: GatewayRuntime) -> PublishedDocument? {
@@ -112,6 +119,7 @@ enum Publication {
         // RFC 9110 §15.4.5: a 304 carries those of the fields that a 200 would have had.
         response.fields.append(("Cache-Control", document.cacheControl))
         response.fields.append(("ETag", document.entityTag))
+        response.fields.append(("X-Content-Type-Options", "nosniff"))
         connection.respond(response)
     }
 

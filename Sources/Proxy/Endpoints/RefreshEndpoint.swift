@@ -69,7 +69,9 @@ enum RefreshEndpoint {
         }
         let credentials = Credentials.find(
             in: connection.head, cookieNames: connection.shard.runtime.cookieNames)
-        if case .misplacedRefreshToken = credentials, let token = anyBearer(connection) {
+        if let token = anyBearer(connection),
+            RefreshTokenMint.looksLikeToken(token.span) || SignedRefreshToken.looksLikeToken(token.span)
+        {
             connection.awaitReply(
                 .logout(clearsCookies: false), .endByToken(token: opaque(token, connection), reason: .logout))
             return
@@ -127,6 +129,8 @@ enum RefreshEndpoint {
             connection.respond(
                 delivery == .cookie
                     ? tokens.cookieResponse(issued, stale: stale) : tokens.bodyResponse(issued))
+        case .rejected(.tooOften(let seconds)):
+            connection.refuse(.rateLimited(retryAfterSeconds: seconds))
         case .rejected(let rejection):
             let error = OAuthError.invalidGrant(rejection, inCookieMode: delivery == .cookie)
             let clears = delivery == .cookie && rejection.isSessionOver
@@ -172,7 +176,7 @@ enum RefreshEndpoint {
         return response
     }
 
-    private static func respond(
+    static func respond(
         _ connection: DownstreamConnection, _ error: OAuthError, cookies: [String] = []
     ) {
         var response = error.response
@@ -224,9 +228,9 @@ enum RefreshEndpoint {
         connection.shard.gatekeeper.refreshToken(in: token.span, now: connection.shard.wallTime)
     }
 
-    private static let candidatesMax = 4
+    static let candidatesMax = 4
 
-    private static func isSameOrigin(_ connection: DownstreamConnection) -> Bool {
+    static func isSameOrigin(_ connection: DownstreamConnection) -> Bool {
         if SameOrigin.isShown(by: connection.head, connection.shard.runtime.publicOrigin) { return true }
         connection.exchange.reason = GateRefusal.crossOrigin.code
         connection.respond(.refusal(.crossOrigin))

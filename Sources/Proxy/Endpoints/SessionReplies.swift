@@ -33,6 +33,9 @@ extension DownstreamConnection {
         case .logout(let clearsCookies):
             RefreshEndpoint.answerLogout(self, reply, clearsCookies: clearsCookies)
         case .revocation: RefreshEndpoint.answerRevocation(self, reply)
+        case .ownSessions(let isByCookie): OwnSessions.answerList(self, reply, isByCookie: isByCookie)
+        case .ownSessionEnd(let isByCookie, let endsOwn):
+            OwnSessions.answerEnd(self, reply, isByCookie: isByCookie, endsOwn: endsOwn)
         case .sessionStart(let delivery): finishLogin(reply, delivery)
         case .sessionEnd(let clearsCookies): finishSessionEnd(reply, clearsCookies: clearsCookies)
         case .control(let call): ControlEndpoint.answer(self, reply, call)
@@ -69,7 +72,7 @@ extension DownstreamConnection {
         switch Credentials.find(in: head, cookieNames: shard.runtime.cookieNames) {
         case .bearer(let range): ranges = [range]
         case .cookies(let found): ranges = found
-        case .none, .ambiguous, .misplacedRefreshToken: return nil
+        case .none, .ambiguous: return nil
         }
         for range in ranges {
             let sid = head.block.withBytes { bytes in

@@ -107,9 +107,7 @@ enum AccessRule {
         let credentials = Credentials.find(in: head, cookieNames: runtime.cookieNames)
         if access == .anonymous {
             // An anonymous route forwards no identity, whatever the request carries; and no token of ours
-            // either.
-            if credentials == .misplacedRefreshToken { return .refused(.misplacedRefreshToken, nil) }
-            // Which of the two is ours, and to be withheld, is not for an upstream to find out.
+            // either: which of two is ours, and to be withheld, is not for an upstream to find out.
             if credentials == .ambiguous { return .refused(.ambiguousCredential, nil) }
             return .admitted(nil, passage(ofUnjudged: head, runtime))
         }
@@ -118,7 +116,6 @@ enum AccessRule {
         case .none:
             return access == .required ? .refused(.noCredential, nil) : .admitted(nil, .asSent)
         case .ambiguous: return .refused(.ambiguousCredential, nil)
-        case .misplacedRefreshToken: return .refused(.misplacedRefreshToken, nil)
         case .bearer(let range):
             verdict = head.block.withBytes {
                 gatekeeper.check($0.extracting(range.offsets), memo: &memo, now: now)
@@ -157,7 +154,7 @@ enum AccessRule {
             return Credentials.anyBearer(in: head) { one in
                 if case .bearer(let range) = one { isOurs(range, head, runtime) } else { false }
             }
-        case .none, .cookies, .misplacedRefreshToken: return false
+        case .none, .cookies: return false
         }
     }
 

@@ -1,5 +1,5 @@
 // Which credential a request carries. A bearer header wins over cookies (PRODUCT 3); two Authorization fields
-// are one too many; a refresh token has no business here and goes no further.
+// are one too many.
 
 import HTTP
 import Primitives
@@ -14,16 +14,11 @@ enum Credentials: Equatable {
     case cookies([ByteRange])
     /// RFC 6750 §3.1: `invalid_request`.
     case ambiguous
-    /// A refresh token, which is good under the refresh path only.
-    case misplacedRefreshToken
 
     /// Finds the credential of a request.
     static func find(in head: borrowing RequestHead, cookieNames: CookieNames) -> Credentials {
         if let index = head.block.first(.authorization) {
-            if head.block.count(of: .authorization) > 1 {
-                let hasRefreshToken = anyBearer(in: head) { $0 == .misplacedRefreshToken }
-                return hasRefreshToken ? .misplacedRefreshToken : .ambiguous
-            }
+            if head.block.count(of: .authorization) > 1 { return .ambiguous }
             let value = head.block.fields[index].value
             let found = head.block.withBytes { bearer($0, value) }
             if found != .none { return found }
@@ -57,15 +52,17 @@ enum Credentials: Equatable {
     }
 
     private static func bearer(_ bytes: Span<UInt8>, _ value: ByteRange) -> Credentials {
-        guard let range = bearerRange(bytes, value) else { return .none }
-        let token = bytes.extracting(range.offsets)
-        if isRefreshToken(token) { return .misplacedRefreshToken }
-        return .bearer(range)
+        bearerRange(bytes, value).map { .bearer($0) } ?? .none
     }
 
-    /// Either form, whichever is made at present.
-    private static func isRefreshToken(_ token: Span<UInt8>) -> Bool {
-        RefreshTokenMint.looksLikeToken(token) || SignedRefreshToken.looksLikeToken(token)
+    /// Whether a bearer token, of which there may be several, is a refresh token that is a JWT, whatever key
+    /// has signed it.
+    static func hasSignedRefreshToken(in head: borrowing RequestHead) -> Bool {
+        if head.block.first(.authorization) == nil { return false }
+        return anyBearer(in: head) { one in
+            guard case .bearer(let range) = one else { return false }
+            return head.block.withBytes { SignedRefreshToken.looksLikeToken($0.extracting(range.offsets)) }
+        }
     }
 
     /// The one bearer token of a request, where every kind of token may stand: at the refresh endpoint.
@@ -128,6 +125,17 @@ enum CookieFields {
             kept += [UInt8](copying: bytes.extracting(pair.offsets))
         }
         return hasOurs ? kept : nil
+    }
+
+    /// Whether a range is the whole value of a cookie of that name.
+    static func isValue(
+        _ range: ByteRange, of name: [UInt8], _ field: ByteRange, _ bytes: Span<UInt8>
+    ) -> Bool {
+        var isFound = false
+        forEachPair(bytes, field) { pairName, value, _ in
+            if value == range, bytes.extracting(pairName.offsets).equals(name.span) { isFound = true }
+        }
+        return isFound
     }
 
     private static func forEachPair(

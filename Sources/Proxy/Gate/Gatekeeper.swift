@@ -24,6 +24,8 @@ package final class Gatekeeper {
     private var revocations = RevocationTable()
     /// Keys of ours that were taken back: for streams that were opened with a token of one.
     private var withdrawnKeys: Set<KeyIdentity> = []
+    /// When the newest of them was made.
+    private var newestRevocation: WallTime?
     private var sightings: [Sighting] = []
     private var memoHits: UInt64 = 0
 
@@ -155,7 +157,10 @@ package final class Gatekeeper {
 
     /// Takes revocations in; in force from the next request on.
     func apply(_ list: [Revocation], until: WallTime) {
-        for revocation in list { revocations.apply(revocation, until: until) }
+        for revocation in list {
+            revocations.apply(revocation, until: until)
+            newestRevocation = max(newestRevocation ?? revocation.at, revocation.at)
+        }
     }
 
     /// First sights since the last call: tokens that a client has demonstrably received.
@@ -173,6 +178,8 @@ package final class Gatekeeper {
         metrics.cacheMisses.set(cache.misses)
         metrics.cacheTokens.set(UInt64(cache.count))
         metrics.cacheBytes.set(UInt64(cache.bytes))
+        metrics.revocations.set(UInt64(revocations.count))
+        metrics.newestRevocation.set(UInt64(max(0, newestRevocation?.milliseconds ?? 0)))
     }
 
     /// Forgets revocations that no token can meet any more.

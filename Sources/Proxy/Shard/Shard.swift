@@ -237,10 +237,13 @@ package final class Shard {
     func log(_ entry: AccessEntry, _ head: borrowing RequestHead) {
         head.block.withBytes { bytes in
             let agent = head.block.first(.userAgent).map { head.block.fields[$0].value } ?? .empty
+            let (path, shownAgent) = (
+                MisplacedToken.cut(head.path, in: bytes), MisplacedToken.cut(agent, in: bytes)
+            )
             accessLog.append(
                 entry, method: bytes.extracting(head.methodRange.offsets),
-                path: bytes.extracting(head.path.offsets),
-                userAgent: bytes.extracting(agent.offsets), now: wallTime)
+                path: bytes.extracting(path.offsets), userAgent: bytes.extracting(shownAgent.offsets),
+                now: wallTime)
         }
     }
 

@@ -15,6 +15,10 @@ final class ShardMetrics: Sendable {
     let cacheTokens = Counter()
     let cacheBytes = Counter()
     let connections = Counter()
+    /// How many revocations are in force.
+    let revocations = Counter()
+    /// When the newest of them was made, in milliseconds since 1970; 0 for none.
+    let newestRevocation = Counter()
 }
 
 /// The numbers of all shards. Has a lock, for the list of them; the numbers have none.
@@ -31,7 +35,7 @@ package final class GatewayMetrics: Sendable {
     }
 
     /// All there is to tell.
-    func text(_ runtime: GatewayRuntime, now: MonotonicInstant) -> [UInt8] {
+    func text(_ runtime: GatewayRuntime, now: MonotonicInstant, wallTime: WallTime) -> [UInt8] {
         var text = MetricsText()
         let shards = shards.withLock { $0 }
         func sum(_ path: KeyPath<ShardMetrics, Counter>) -> UInt64 {
@@ -41,8 +45,22 @@ package final class GatewayMetrics: Sendable {
             "auth_gateway_connections", .gauge, "Open connections of clients, control listener included.")
         text.sample("auth_gateway_connections", sum(\.connections))
         writeCache(sum, count: shards.count, &text)
+        writeRevocations(shards, wallTime, &text)
         writeIssuers(runtime.issuers, now, &text)
         return text.bytes
+    }
+
+    private func writeRevocations(_ shards: [ShardMetrics], _ now: WallTime, _ text: inout MetricsText) {
+        text.begin("auth_gateway_revocations", .gauge, "Revocations that are in force and can still matter.")
+        text.sample("auth_gateway_revocations", shards.map(\.revocations.value).max() ?? 0)
+        // Of the shard that is furthest behind, should one be.
+        guard let newest = shards.map(\.newestRevocation.value).min(), newest > 0 else { return }
+        text.begin(
+            "auth_gateway_newest_revocation_age_seconds", .gauge,
+            "Age of the newest revocation that every worker has in force; absent before the first.")
+        text.sample(
+            "auth_gateway_newest_revocation_age_seconds", [],
+            Double(max(0, now.milliseconds - Int64(newest))) / 1000)
     }
 
     private func writeCache(

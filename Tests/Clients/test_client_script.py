@@ -1,0 +1,141 @@
+# `/refresh/client.js`: how it is served, what it does against a fake gateway (in Node), and in a real browser
+# with two tabs and tokens of ten seconds.
+
+import os
+import shutil
+import subprocess
+import time
+import unittest
+
+from clients import curl
+from devtools import Browser
+from harness import ROOT, Demo, Gateway, directory, wait_until
+
+ACCESS_SECONDS = 10
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def setUpModule():
+    global demo, gateway
+    demo = Demo()
+    gateway = Gateway(demo.port, access=f"lifetime {ACCESS_SECONDS}s; leeway 0s;")
+
+
+def tearDownModule():
+    demo.stop()
+    gateway.stop()
+
+
+class Served(unittest.TestCase):
+    def test_as_a_script_that_may_be_kept_for_a_while(self):
+        reply = curl(gateway.base + "/refresh/client.js")
+        self.assertEqual(reply.status, 200)
+        with open(os.path.join(ROOT, "Sources/Proxy/Endpoints/client.js"), "rb") as file:
+            self.assertEqual(reply.body, file.read())
+        self.assertEqual(reply.one("content-type"), "text/javascript; charset=utf-8")
+        self.assertEqual(reply.one("cache-control"), "public, max-age=300")
+        self.assertEqual(reply.one("x-content-type-options"), "nosniff")
+        self.assertIsNone(reply.one("access-control-allow-origin"))
+        known = curl(gateway.base + "/refresh/client.js", headers=["If-None-Match: " + reply.one("etag")])
+        self.assertEqual((known.status, known.body), (304, b""))
+        head = curl(gateway.base + "/refresh/client.js", method="HEAD")
+        self.assertEqual((head.status, head.one("content-length")), (200, str(len(reply.body))))
+        self.assertEqual(curl(gateway.base + "/refresh/client.js", method="POST").status, 405)
+
+    def test_where_the_refresh_path_is_another(self):
+        other = Gateway(demo.port, refresh="path /auth/tokens;")
+        try:
+            self.assertEqual(curl(other.base + "/auth/tokens/client.js").status, 200)
+        finally:
+            other.stop()
+
+    def test_against_a_fake_gateway(self):
+        script = os.path.join(directory(), "client.mjs")
+        shutil.copy(os.path.join(ROOT, "Sources/Proxy/Endpoints/client.js"), script)
+        done = subprocess.run(
+            ["node", os.path.join(HERE, "client_script.mjs"), script], capture_output=True, text=True, timeout=30
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"^\d+ cases\n$")
+
+
+class InTheBrowser(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.browser = Browser()
+        cls.tabs = [cls.browser, cls.browser.new_tab()]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.browser.stop()
+
+    def setUp(self):
+        self.browser.call("Network.clearBrowserCookies")
+        for tab in self.tabs:
+            tab.open(gateway.origin + "/login.html")
+        self.browser.script("localStorage.clear()")
+        self.offset = len(gateway.access_log())
+
+    def log_in(self):
+        body = "JSON.stringify({ user: 'alice', password: 'wonderland' })"
+        self.assertEqual(
+            self.browser.script(
+                "window.fetch('/login', { method: 'POST', headers: { 'content-type': 'application/json' }, "
+                f"body: {body} }}).then((answer) => answer.status)"
+            ),
+            200,
+        )
+
+    def load_script(self, tab):
+        tab.script(
+            "import('/refresh/client.js').then((client) => {"
+            "  Object.assign(window, { client, over: [], statuses: [] });"
+            "  client.session.addEventListener('over', () => over.push('over'));"
+            "  window.ask = () => client.fetch('/whoami').then((answer) => statuses.push(answer.status));"
+            "})"
+        )
+
+    def lines(self, path):
+        return [line for line in gateway.access_log()[self.offset :] if line["url.path"] == path]
+
+    def test_two_tabs_cross_an_expiry_with_one_refresh(self):
+        self.log_in()
+        for tab in self.tabs:
+            self.load_script(tab)
+            tab.script("void (window.timer = setInterval(ask, 100))")
+        # What each knows at first it learns from one refresh; the next comes a second before the expiry.
+        began = time.monotonic()
+        wait_until(lambda: len(self.lines("/refresh/")) == 2, ACCESS_SECONDS + 5, "a refresh ahead of expiry")
+        self.assertLess(time.monotonic() - began, ACCESS_SECONDS)
+        time.sleep(2)
+        for tab in self.tabs:
+            tab.script("clearInterval(timer)")
+            statuses = tab.script("statuses")
+            # A browser lets a tab that nobody sees do something once a second.
+            self.assertGreater(len(statuses), 5)
+            self.assertEqual((set(statuses), tab.script("over")), ({200}, []))
+        self.assertEqual(len(self.lines("/refresh/")), 2, "one for both tabs")
+        self.assertEqual(self.lines("/refresh"), [], "no request took the detour")
+        self.assertEqual({line["http.response.status_code"] for line in self.lines("/whoami")}, {200})
+
+    def test_the_end_of_the_session_is_told(self):
+        self.log_in()
+        for tab in self.tabs:
+            self.load_script(tab)
+            tab.script("ask()")
+        self.assertEqual(curl(gateway.control + "/subjects/alice/sessions", method="DELETE").status, 204)
+        self.browser.script("ask()")
+        self.assertEqual(self.browser.script("[statuses, over]"), [[200, 401], ["over"]])
+        self.assertEqual(self.browser.cookies(), {})
+        self.tabs[1].script("ask()")
+        self.assertEqual(self.tabs[1].script("statuses"), [200, 401])
+
+    def test_a_visitor_is_left_alone_until_there_is_a_session(self):
+        self.load_script(self.browser)
+        self.browser.script("Promise.all([ask(), ask()]).then(ask)")
+        self.assertEqual(self.browser.script("[statuses, over]"), [[401, 401, 401], []])
+        wait_until(lambda: len(self.lines("/whoami")) == 3, what="the lines in the log")
+        self.assertEqual(len(self.lines("/refresh/")), 1)
+        self.log_in()
+        self.browser.script("ask()")
+        self.assertEqual(self.browser.script("statuses.at(-1)"), 200)
