@@ -117,7 +117,7 @@ class Answers(CookieCase):
         (question,) = self.upstream.asked()
         self.assertEqual((question.method, question.one("cookie")), ("GET", f"old_session={VALUE}"))
         # Nothing else of the client's goes along.
-        self.assertEqual(set(question.names), {"host", "user-agent", "accept", "cookie", "connection"})
+        self.assertEqual(set(question.names), {"host", "user-agent", "accept", "accept-encoding", "cookie", "connection"})
         (session,) = self.sessions()
         self.assertEqual((session["subject"], session["label"]), ("älice", "a[31mphone"))
         # The old cookie stays: another part of the site may live by it.
