@@ -1,6 +1,7 @@
 # `POST /introspect` (RFC 7662): what it says of every kind of token, that it says nothing of one that is not
 # good, and that a token which is asked about is not used by it.
 
+import json
 import os
 import time
 import unittest
@@ -8,7 +9,8 @@ import unittest
 from joserfc import jwk, jwt
 
 from clients import curl, login
-from harness import CONTROL_SECRET, Demo, Gateway, directory
+from harness import CONTROL_SECRET, Demo, Gateway, directory, wait_until
+from upstreams import Upstream
 
 ISSUER = "https://id.example"
 
@@ -118,6 +120,36 @@ class Introspection(unittest.TestCase):
             [said[name] for name in ("active", "token_type", "iss", "sub", "rt", "scope")],
             [True, "Bearer", ISSUER, "zoe", "kept", "a b"],
         )
+
+    # Its key is not known yet: the issuer is asked before anything is said.
+    def test_a_token_whose_key_has_to_be_fetched(self):
+        published = []
+
+        def answer(request, connection):
+            body = json.dumps({"keys": published}).encode()
+            return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+        provider = Upstream(answer)
+        published.append(jwk.ECKey.generate_key("P-256", {"kid": "old", "alg": "ES256"}).as_dict(private=False))
+        issuer = f"issuer {ISSUER} {{ jwks http://127.0.0.1:{provider.port}/keys; audience clients; }}"
+        asking = Gateway(demo.port, main=issuer)
+        try:
+            wait_until(lambda: provider.requests, what="the first fetch")
+            published.append(foreign_key.as_dict(private=False) | {"kid": "new", "alg": "ES256"})
+            now = int(time.time())
+            payload = {"iss": ISSUER, "aud": "clients", "sub": "zoe", "iat": now, "exp": now + 600}
+            token = jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "new"}, payload, foreign_key)
+
+            def said():
+                reply = curl(asking.control + "/introspect", form={"token": token})
+                # Asked a moment ago, and not to be asked again yet: nobody can tell.
+                self.assertIn(reply.status, (200, 503))
+                return reply.status == 200 and reply.json
+
+            self.assertEqual(wait_until(said, 40, "a key that is known")["sub"], "zoe")
+        finally:
+            asking.stop()
+            provider.stop()
 
     def test_what_is_no_such_request(self):
         reply = curl(gateway.control + "/introspect", form={"tokn": "x"})

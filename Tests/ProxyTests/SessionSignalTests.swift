@@ -92,7 +92,7 @@ struct SessionSignalTests {
         let head = try Heads.response("HTTP/1.1 \(status)\r\n\(fields)\r\n")
         switch SessionSignal.read(head, route: route, ClaimsRoom(Self.accessToken, signatureOverhead: 0)) {
         case .none: return "none"
-        case .malformed(let reason): return "malformed \(reason)"
+        case .malformed(let reason), .refusedStart(_, let reason): return "malformed \(reason)"
         case .end(let scope): return "end \(scope.rawValue)"
         case .start(let start):
             return "start \(start.subject) \(String(decoding: start.claims, as: UTF8.self)) \(start.label)"

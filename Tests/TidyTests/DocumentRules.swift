@@ -1,6 +1,8 @@
 // Rules about what people read: links that lead somewhere, an example configuration with every directive, and
 // no file that tells on the machine it was written on.
 
+import Foundation
+
 /// The text of the repository that is not code.
 enum DocumentRules {
     // MARK: Links
@@ -53,6 +55,39 @@ enum DocumentRules {
             }
         }
         return Set(names).filter { !given.contains(Substring($0)) }.sorted()
+    }
+
+    // MARK: The audit log
+
+    /// The events that code can write: what `record` is given by name, and the raw values of the two lists of
+    /// events.
+    static func auditEvents(_ files: [Repository.TextFile]) -> Set<String> {
+        var events: Set<String> = []
+        for file in files where file.path.hasPrefix("Sources/") {
+            let isList =
+                file.path.hasSuffix("/SessionOrder.swift") || file.path.hasSuffix("/RequestAudit.swift")
+            for opening in isList ? [#" = ""#] : [#"audit.record(""#] {
+                for part in file.text.components(separatedBy: opening).dropFirst() {
+                    events.insert(String(part.prefix { $0 != "\"" }))
+                }
+            }
+        }
+        // It goes to the service log: it is about the gateway, and nobody's session.
+        return events.subtracting(["store_failed"])
+    }
+
+    /// The events that the table of ARCHITECTURE.md describes.
+    static func describedEvents(_ architecture: String) -> Set<String> {
+        let section = architecture.components(separatedBy: "## The audit log").dropFirst().first ?? ""
+        let rows = section.components(separatedBy: "\n## ")[0].split(separator: "\n").filter {
+            $0.hasPrefix("| `")
+        }
+        return Set(
+            rows.flatMap { row in
+                row.split(separator: "|")[0].split(separator: "`").map(String.init).filter {
+                    $0.allSatisfy { $0.isLetter || $0 == "_" }
+                }
+            })
     }
 
     // MARK: Words of the workshop

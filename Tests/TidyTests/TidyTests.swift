@@ -71,6 +71,17 @@ struct TreeTests {
         let text = try #require(repository.text("gateway.conf.example"))
         #expect(DocumentRules.missingDirectives(names, example: text) == [])
     }
+
+    @Test(
+        "ARCHITECTURE.md describes every event of the audit log, and no other",
+        .enabled(if: Repository.current.contains("ARCHITECTURE.md"), "ARCHITECTURE.md is still missing"))
+    func auditEvents() throws {
+        let written = DocumentRules.auditEvents(repository.textFiles)
+        let described = DocumentRules.describedEvents(try #require(repository.text("ARCHITECTURE.md")))
+        #expect(written.contains("session_started") && written.contains("config_reloaded"))
+        #expect(written.subtracting(described) == [])
+        #expect(described.subtracting(written) == [])
+    }
 }
 
 @Suite("The rules themselves")

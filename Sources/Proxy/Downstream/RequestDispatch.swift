@@ -155,7 +155,7 @@ extension DownstreamConnection {
             cookieNames: shard.runtime.cookieNames)
         {
             // It goes no further on any route, observed or not; a login page would get to see it as well.
-            auditMisplacedToken(place)
+            audit(.refreshTokenMisplaced, reason: place.rawValue)
             exchange.reason = GateRefusal.misplacedRefreshToken.code
             respond(.refusal(.misplacedRefreshToken))
             return
@@ -248,16 +248,6 @@ extension DownstreamConnection {
     var scheme: PublicURL.Scheme {
         if tls != nil { return .https }
         return shard.runtime.hasTLS ? .http : shard.runtime.configuration.publicURL.scheme
-    }
-
-    private func auditMisplacedToken(_ place: MisplacedToken.Place) {
-        shard.runtime.services.audit.record(
-            GateRefusal.misplacedRefreshToken.code,
-            [
-                ("source.ip", String(decoding: clientText, as: UTF8.self)),
-                ("event.reason", place.rawValue),
-                ("gateway.route", String(decoding: exchange.route?.label ?? [], as: UTF8.self)),
-            ])
     }
 
     private func forward(_ route: Route, to pool: UpstreamPool) {

@@ -85,6 +85,7 @@ extension DownstreamConnection {
 
     private func finishLogin(_ reply: SessionReply, _ delivery: Delivery) {
         guard case .issued(let tokens) = reply else {
+            audit(.loginRefused, reason: ProxyError.sessionsUnavailable.word)
             refuse(.sessionsUnavailable)
             return
         }

@@ -183,6 +183,7 @@ enum LegacyExchange {
         case .failure(let problem):
             connection.shard.runtime.services.log.error(
                 "exchange: no session can be begun: \(problem.reason)")
+            connection.audit(.loginRefused, reason: problem.reason, subject: subject)
             refuse(demand, connection)
         case .success(let checked):
             let new = NewSession(

@@ -105,9 +105,14 @@ extension UpstreamConnection {
         Self.prepare(&head, route: downstream.exchange.route, pool.shard.runtime.cookieNames)
         switch signal {
         case .none: startBody(downstream, cookies: [])
-        case .malformed(let reason):
+        case .refusedStart(let subject, let reason):
             pool.shard.runtime.services.log.error(
                 "upstream \(pool.target.configuration.name): no session can be begun: \(reason)")
+            downstream.audit(.loginRefused, reason: reason, subject: subject)
+            fail(.upstreamSession)
+        case .malformed(let reason):
+            pool.shard.runtime.services.log.error(
+                "upstream \(pool.target.configuration.name): its answer cannot be used: \(reason)")
             fail(.upstreamSession)
         case .start(let start):
             hold()

@@ -13,6 +13,8 @@ enum SessionSignal {
     case start(SessionStart)
     case end(SessionEndScope)
     /// A session is asked for that cannot be begun; the reason is for the log.
+    case refusedStart(subject: String?, reason: String)
+    /// Something else is asked for that cannot be done.
     case malformed(String)
 
     /// A session to begin.
@@ -36,7 +38,7 @@ enum SessionSignal {
         guard (200..<400).contains(head.status) else { return .none }
         if route.isLogin && head.block.first(.sessionStart) != nil {
             if route.isSessionControl && head.block.first(.sessionEnd) != nil {
-                return .malformed("one answer both starts and ends a session")
+                return .refusedStart(subject: nil, reason: "one answer both starts and ends a session")
             }
             return start(head, room)
         }
@@ -51,14 +53,16 @@ enum SessionSignal {
 
     private static func start(_ head: borrowing ResponseHead, _ room: ClaimsRoom) -> SessionSignal {
         guard head.block.count(of: .sessionStart) == 1, head.block.count(of: .sessionClaims) <= 1 else {
-            return .malformed("Session-Start or Session-Claims occurs more than once")
+            return .refusedStart(
+                subject: nil, reason: "Session-Start or Session-Claims occurs more than once")
         }
         guard let subject = head.block.text(.sessionStart), isSubject(subject) else {
-            return .malformed("Session-Start is not a name of 1 to 255 bytes")
+            return .refusedStart(subject: nil, reason: "Session-Start is not a name of 1 to 255 bytes")
         }
         let text = head.block.text(.sessionClaims) ?? "{}"
         switch SessionClaims.check(Array(text.utf8), subject: subject, room) {
-        case .failure(let problem): return .malformed("Session-Claims: \(problem.reason)")
+        case .failure(let problem):
+            return .refusedStart(subject: subject, reason: "Session-Claims: \(problem.reason)")
         case .success(let claims):
             let label = head.block.text(.sessionLabel) ?? ""
             return .start(SessionStart(subject: subject, claims: claims, label: label))
