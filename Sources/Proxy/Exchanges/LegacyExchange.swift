@@ -28,9 +28,9 @@ enum LegacyExchange {
 
     // MARK: - Finding
 
-    /// The credentials in the cookies of a request, in the configuration's order. Of two values under one name
-    /// neither is taken: a neighbouring host can plant a cookie, for the refresh path alone, and would make of
-    /// its visitor somebody else.
+    /// The credentials in the cookies of a request, in the configuration's order. Of two values under one
+    /// name neither is taken: a neighbouring host can plant a cookie, for the refresh path alone, and would
+    /// make of its visitor somebody else.
     static func inCookies(_ connection: DownstreamConnection) -> [Found] {
         let runtime = connection.shard.runtime
         if runtime.exchanges.isEmpty || connection.head.block.first(.cookie) == nil { return [] }

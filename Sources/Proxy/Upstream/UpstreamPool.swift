@@ -47,8 +47,8 @@ final class UpstreamPool {
     var turnsInRow = 0
     /// The others have their turn.
     var holdsBack = false
-    /// The questions of the gateway's own that are under way, each with those who wait for its answer; and when
-    /// it was last said that one failed.
+    /// The questions of the gateway's own that are under way, each with those who wait for its answer; and
+    /// when it was last said that one failed.
     var questions: [[UInt8]: [(FetchOutcome) -> Void]] = [:]
     var questionWarnedAt = MonotonicInstant(milliseconds: .min)
 
