@@ -136,7 +136,7 @@ package final class MemorySessionStore: SessionStore {
     package func list(subject: String?, limit: Int) throws(StoreError) -> [StoredSession] {
         let name = subject.map { Array($0.utf8) }
         let wanted = sessions.values.filter { name == nil || Array($0.subject.utf8) == name }
-        let ordered = wanted.sorted { name == nil ? $0.refreshed > $1.refreshed : $0.created > $1.created }
+        let ordered = wanted.sorted { $0.created > $1.created }
         return ordered.prefix(limit).map(stored)
     }
 

@@ -23,6 +23,10 @@ package final class SQLiteSessionStore: SessionStore {
     private let listing: Statement
     private let listingAll: Statement
     private let purging: Statement
+    private let reach: Statement
+    private let sweeping: Statement
+    /// The last row that the search for lapsed sessions has looked at.
+    private var swept: Int64 = 0
 
     /// Opens or makes the database.
     ///
@@ -32,18 +36,21 @@ package final class SQLiteSessionStore: SessionStore {
         do throws(SQLiteError) {
             begin = try database.prepare("BEGIN IMMEDIATE")
             commit = try database.prepare("COMMIT")
-            insertion = try database.prepare(SQL.insert)
-            finding = try database.prepare(SQL.select + " WHERE s.sid = ?1")
-            rotation = try database.prepare(SQL.rotate)
-            confirmation = try database.prepare(SQL.confirm)
-            ending = try database.prepare(SQL.end)
+            insertion = try database.prepare(SessionSQL.insert)
+            finding = try database.prepare(SessionSQL.select + " WHERE s.sid = ?1")
+            rotation = try database.prepare(SessionSQL.rotate)
+            confirmation = try database.prepare(SessionSQL.confirm)
+            ending = try database.prepare(SessionSQL.end)
             epochReading = try database.prepare("SELECT epoch FROM subjects WHERE subject = ?1")
-            epochRaising = try database.prepare(SQL.raiseEpoch)
-            sparing = try database.prepare(SQL.spare)
+            epochRaising = try database.prepare(SessionSQL.raiseEpoch)
+            sparing = try database.prepare(SessionSQL.spare)
             listing = try database.prepare(
-                SQL.select + " WHERE s.subject = ?1 ORDER BY s.created DESC LIMIT ?2")
-            listingAll = try database.prepare(SQL.select + " ORDER BY s.refreshed DESC LIMIT ?1")
-            purging = try database.prepare(SQL.purge)
+                SessionSQL.select
+                    + " WHERE s.id IN (\(SessionSQL.newestOfSubject)) ORDER BY s.id DESC LIMIT ?2")
+            listingAll = try database.prepare(SessionSQL.select + " ORDER BY s.id DESC LIMIT ?1")
+            purging = try database.prepare(SessionSQL.purge)
+            reach = try database.prepare(SessionSQL.reach)
+            sweeping = try database.prepare(SessionSQL.sweep)
         } catch {
             throw StoreError(opening: path, error)
         }
@@ -72,8 +79,11 @@ package final class SQLiteSessionStore: SessionStore {
             throw SQLiteError(code: 8, message: "no write-ahead log can be made", sql: path)
         }
         try database.execute("PRAGMA synchronous = FULL")
-        try database.execute("PRAGMA temp_store = MEMORY")
+        // What all rotations share, the upper floors of the trees, has room in it at ten million sessions.
+        try database.execute("PRAGMA cache_size = -65536")
         try SessionSchema.migrate(database)
+        // Not before: a migration may have to sort more than memory holds.
+        try database.execute("PRAGMA temp_store = MEMORY")
     }
 
     // MARK: - Batches
@@ -97,7 +107,7 @@ package final class SQLiteSessionStore: SessionStore {
                 .time(session.created), .time(session.refreshed), .time(session.idleDeadline),
                 .time(session.finalDeadline), .integer(Int64(session.generation)),
                 .blob(session.secretDigest.bytes), .time(session.rotated),
-                .integer(session.isConfirmed ? 1 : 0), .integer(session.epoch))
+                .integer(session.isConfirmed ? 1 : 0), .integer(session.epoch), .blob(session.trail))
         }
     }
 
@@ -111,7 +121,7 @@ package final class SQLiteSessionStore: SessionStore {
             }
             // A row that is not as we write them is damage, and not the absence of a session.
             if isThere && found == nil {
-                throw SQLiteError(code: 11, message: "a row of sessions is damaged", sql: SQL.select)
+                throw SQLiteError(code: 11, message: "a row of sessions is damaged", sql: SessionSQL.select)
             }
             return found
         }
@@ -194,7 +204,8 @@ package final class SQLiteSessionStore: SessionStore {
                 guard let sid = SessionID(bytes: row.blob(0).span) else { return }
                 revocations.append(Revocation(scope: .session(sid), at: row.time(1)))
             }
-            let raised = try database.prepare("SELECT \(SQL.subjectColumns) FROM subjects WHERE raised >= ?1")
+            let raised = try database.prepare(
+                "SELECT \(SessionSQL.subjectColumns) FROM subjects WHERE raised >= ?1")
             try raised.rows(.time(since)) { revocations.append($0.subjectRevocation()) }
             return revocations
         }
@@ -203,57 +214,31 @@ package final class SQLiteSessionStore: SessionStore {
     package func purge(before: WallTime, limit: Int) throws(StoreError) -> Int {
         try store { () throws(SQLiteError) in
             try purging.run(.time(before), .integer(Int64(limit)))
-            return database.changedRows
+            let ended = database.changedRows
+            if ended == limit { return ended }
+            return ended + (try sweep(before: before, limit: limit - ended))
         }
     }
+
+    /// Deletes lapsed sessions among the next rows. No index knows when a session lapses: each rotation would
+    /// have to write it, and this costs less than a page for each row in a day.
+    private func sweep(before: WallTime, limit: Int) throws(SQLiteError) -> Int {
+        var (end, count) = (Int64(0), Int64(0))
+        try reach.rows(.integer(swept), .integer(Self.sweptRows)) { row in
+            (end, count) = (row.integer(0), row.integer(1))
+        }
+        try sweeping.run(.integer(swept), .integer(end), .time(before), .integer(Int64(limit)))
+        let lapsed = database.changedRows
+        // What was left over is found the next time; behind the last row comes the first one.
+        if lapsed < limit { swept = count < Self.sweptRows ? 0 : end }
+        return lapsed
+    }
+
+    private static let sweptRows: Int64 = 512
 
     private func store<Result>(_ verb: () throws(SQLiteError) -> Result) throws(StoreError) -> Result {
         do throws(SQLiteError) { return try verb() } catch { throw StoreError(error) }
     }
-}
-
-/// The statements, beside each other so that they can be read against the schema.
-private enum SQL {
-    static let insert = """
-        INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-            ?12, ?13, ?14, ?15, NULL, NULL)
-        """
-    static let select = """
-        SELECT s.sid, s.subject, s.claims, s.user_agent, s.address, s.label, s.created, s.refreshed,
-            s.idle_deadline, s.final_deadline, s.generation, s.secret_digest, s.rotated, s.confirmed, s.epoch,
-            s.ended, s.end_reason, ifnull(u.epoch, 0), ifnull(u.sessions_epoch, 0)
-        FROM sessions AS s LEFT JOIN subjects AS u ON u.subject = s.subject
-        """
-    static let rotate = """
-        UPDATE sessions SET generation = ?3, secret_digest = ?4, rotated = ?5, refreshed = ?5,
-            idle_deadline = ?6, confirmed = 0, user_agent = ifnull(?7, user_agent),
-            address = ifnull(?8, address)
-        WHERE sid = ?1 AND generation = ?2 AND ended IS NULL
-        """
-    static let confirm =
-        "UPDATE sessions SET confirmed = 1 WHERE sid = ?1 AND generation = ?2 AND confirmed = 0"
-    static let end = "UPDATE sessions SET ended = ?2, end_reason = ?3 WHERE sid = ?1 AND ended IS NULL"
-    /// Gives a session that is alive the epoch that its subject is about to get.
-    static let spare = """
-        UPDATE sessions SET epoch = 1 + ifnull((SELECT epoch FROM subjects WHERE subject = ?2), 0)
-        WHERE sid = ?1 AND subject = ?2 AND ended IS NULL
-            AND epoch >= ifnull((SELECT sessions_epoch FROM subjects WHERE subject = ?2), 0)
-        """
-    static let subjectColumns = "subject, epoch, spared, spared_epoch, raised"
-    /// What was revoked before stays revoked: a session that is spared now is spared with its tokens of
-    /// today's epoch on, unless it was the spared one already.
-    static let raiseEpoch = """
-        INSERT INTO subjects VALUES (?1, 1, ?2, ?3, 0, ?4)
-        ON CONFLICT (subject) DO UPDATE SET epoch = epoch + 1,
-            sessions_epoch = CASE WHEN ?2 THEN epoch + 1 ELSE sessions_epoch END,
-            spared_epoch = CASE WHEN spared IS ?3 THEN spared_epoch ELSE epoch END, spared = ?3, raised = ?4
-        RETURNING \(subjectColumns)
-        """
-    static let purge = """
-        DELETE FROM sessions WHERE sid IN (
-            SELECT sid FROM sessions WHERE ended < ?1
-            UNION ALL SELECT sid FROM sessions WHERE idle_deadline < ?1 AND ended IS NULL LIMIT ?2)
-        """
 }
 
 extension Statement.Value {
@@ -290,7 +275,7 @@ extension StoredSession {
             finalDeadline: row.time(9),
             generation: generation, secretDigest: digest, rotated: row.time(12),
             isConfirmed: row.integer(13) != 0,
-            epoch: row.integer(14), ended: ended)
+            epoch: row.integer(14), ended: ended, trail: row.blob(19))
         self.init(session: session, subjectEpoch: row.integer(17), sessionsEpoch: row.integer(18))
     }
 }

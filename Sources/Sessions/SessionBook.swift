@@ -5,27 +5,26 @@
 // Owned by: the sessions queue (inside `RefreshService`).
 
 import Crypto
-import JOSE
 import Primitives
 
 /// Sessions, and how they begin, rotate and end.
 final class SessionBook {
     let store: any SessionStore
     var mint: RefreshTokenMint
-    var signer: TokenSigner
     var policy: SessionPolicy
     private var nextPurge = WallTime(milliseconds: 0)
 
-    init(store: any SessionStore, mint: RefreshTokenMint, signer: TokenSigner, policy: SessionPolicy) {
+    init(store: any SessionStore, mint: RefreshTokenMint, policy: SessionPolicy) {
         self.store = store
         self.mint = mint
-        self.signer = signer
         self.policy = policy
     }
 
     /// What one order came to.
     struct Result {
         var reply: SessionReply
+        /// The answer in place of `reply`, once it is signed.
+        var issue: TokenIssue?
         var revocations: [Revocation] = []
         var events: [AuditEvent] = []
     }
@@ -83,17 +82,15 @@ final class SessionBook {
     ) throws(StoreError) -> [Result] {
         var results: [Result] = []
         results.reserveCapacity(orders.count)
-        issues.removeAll(keepingCapacity: true)
         try store.beginBatch()
         // Sightings first: they are older than the orders beside them.
         for sighting in seen { try store.confirm(sighting.sid, generation: sighting.generation) }
         for order in orders {
-            issues.append(nil)
             results.append(try carryOut(order, now: now))
         }
         try purgeNowAndThen(now)
         try store.commitBatch()
-        return sign(results, now: now)
+        return results
     }
 
     private func carryOut(_ order: SessionOrder, now: WallTime) throws(StoreError) -> Result {
@@ -181,12 +178,10 @@ final class SessionBook {
                 return rotated(stored, rotation, child, isAhead: isAhead)
             case .keep:
                 try store.confirm(token.sid, generation: token.generation)
-                issue(stored.session, token, stored.subjectEpoch)
-                return Result(reply: .unavailable)
+                return issued(stored.session, token, stored.subjectEpoch, now)
             case .repeatChild:
                 guard try handOutAgain(stored.session, now: now) else { continue }
-                issue(stored.session, child, stored.subjectEpoch)
-                return Result(reply: .unavailable)
+                return issued(stored.session, child, stored.subjectEpoch, now)
             case .endForReplay: return try endForReplay(stored.session, token, client, now: now)
             case .refuse(.lapsed(let reason)):
                 var result = try end(token.sid, reason, now: now)
@@ -213,8 +208,7 @@ final class SessionBook {
     ) -> Result {
         var session = stored.session
         session.idleDeadline = rotation.idleDeadline
-        issue(session, child, stored.subjectEpoch)
-        var result = Result(reply: .unavailable)
+        var result = issued(session, child, stored.subjectEpoch, rotation.at)
         if isAhead {
             result.events.append(
                 AuditEvent(
@@ -288,7 +282,7 @@ final class SessionBook {
     private func purgeNowAndThen(_ now: WallTime) throws(StoreError) {
         if now < nextPurge { return }
         // Set first: a purge that fails takes one batch with it, not every one.
-        nextPurge = now.advanced(byMilliseconds: 60_000)
+        nextPurge = now.advanced(byMilliseconds: 1000)
         // An ended row is also the revocation that a restart has to find.
         let retention = max(Self.retentionMilliseconds, policy.revocationMemory)
         let before = now.advanced(byMilliseconds: -retention)
@@ -298,25 +292,16 @@ final class SessionBook {
 
     // MARK: - Issuing
 
-    /// One entry per order of the current batch.
-    private var issues: [TokenIssue?] = []
-
-    func issue(_ session: Session, _ token: RefreshToken, _ epoch: Int64) {
-        issues[issues.count - 1] = TokenIssue(session: session, token: token, epoch: epoch)
-    }
-
-    /// Signs what the batch has issued: after the commit, so that no lock is held for it.
-    private func sign(_ results: [Result], now: WallTime) -> [Result] {
-        var signed = results
-        for (index, issue) in issues.enumerated() {
-            guard let issue else { continue }
-            signed[index].reply = .issued(issue.signed(by: signer, mint: mint, policy: policy, now: now))
-        }
-        return signed
+    /// The token is signed after the commit, so that no lock is held for it.
+    func issued(_ session: Session, _ token: RefreshToken, _ epoch: Int64, _ now: WallTime) -> Result {
+        let issue = TokenIssue(
+            session: session, generation: token.generation, refreshToken: mint.text(token), epoch: epoch,
+            policy: policy, now: now)
+        return Result(reply: .unavailable, issue: issue)
     }
 
     private static let claimsMax = 4
     /// How long "why was I logged out?" has an answer.
     private static let retentionMilliseconds: Int64 = 7 * 86_400_000
-    private static let purgeRows = 200
+    private static let purgeRows = 50
 }

@@ -35,13 +35,13 @@ package protocol SessionStore: AnyObject {
 
     /// The epoch that new access tokens of a subject carry.
     func epoch(of subject: String) throws(StoreError) -> Int64
-    /// A subject's sessions, newest first, ended ones included; `nil` lists every subject's, last refreshed
-    /// first.
+    /// A subject's sessions, newest first, ended ones included; `nil` lists every subject's.
     func list(subject: String?, limit: Int) throws(StoreError) -> [StoredSession]
     /// What was revoked at or after `since`.
     func revocations(since: WallTime) throws(StoreError) -> [Revocation]
     /// Deletes rows that ended, or passed their idle deadline without being ended, before `before`; at most
-    /// `limit`. How many were deleted.
+    /// `limit`. For the latter it looks at a part of the rows only, the next at each call, so that nobody
+    /// notices. How many were deleted.
     func purge(before: WallTime, limit: Int) throws(StoreError) -> Int
 }
 
