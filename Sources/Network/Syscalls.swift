@@ -111,6 +111,18 @@ package enum Syscalls {
     /// The reason why a connect failed; 0 when it has succeeded. A positive errno value.
     static func pendingError(_ descriptor: Int32) -> Int32 { -gateway_pending_error(descriptor) }
 
+    /// Waits until a descriptor is ready for `events` of poll(2); false when it is not in time.
+    static func wait(_ descriptor: Int32, for events: Int16, milliseconds: Int32) throws(SystemError) -> Bool
+    {
+        var entry = pollfd(fd: descriptor, events: events, revents: 0)
+        let result = repeated {
+            let count = unsafe poll(&entry, 1, milliseconds)
+            return count < 0 ? -Int(errno) : Int(count)
+        }
+        if result < 0 { throw SystemError(code: Int32(-result), call: "poll") }
+        return result > 0
+    }
+
     static func shutdownWrite(_ descriptor: Int32) { _ = gateway_shutdown_write(descriptor) }
 
     /// SO_LINGER with a time of 0: what has not been sent is thrown away, and the peer gets RST.

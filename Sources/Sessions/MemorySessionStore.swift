@@ -96,6 +96,12 @@ package final class MemorySessionStore: SessionStore {
         set(sid, session)
     }
 
+    package func note(_ sid: SessionID, trail: [UInt8]) throws(StoreError) {
+        guard var session = sessions[sid] else { return }
+        session.trail = trail
+        set(sid, session)
+    }
+
     package func end(_ sid: SessionID, _ ending: Session.Ending) throws(StoreError) -> Session? {
         guard let before = sessions[sid], before.ended == nil else { return nil }
         var session = before

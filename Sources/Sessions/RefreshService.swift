@@ -79,6 +79,10 @@ package final class RefreshService: Sendable {
 
     /// Hands an order in; `reply` is called once, on any queue.
     package func submit(_ order: SessionOrder, reply: @escaping @Sendable (SessionReply) -> Void) {
+        if case .copy(let path) = order {
+            copyStore(to: path, reply: reply)
+            return
+        }
         let isAccepted = enqueue { waiting in
             if waiting.orders.count + waiting.unsigned >= Self.ordersMax { return false }
             waiting.orders.append(PendingOrder(order: order, reply: reply))
@@ -163,6 +167,39 @@ package final class RefreshService: Sendable {
             }
             waiting.withLock { $0.unsigned -= replies.count }
         }
+    }
+
+    // MARK: - Copies
+
+    /// Copies the store into a new file: a step, then whatever else waits on the queue, and so on. The file
+    /// may not be on disk yet when the reply says that it is whole.
+    private func copyStore(to path: String, reply: @escaping @Sendable (SessionReply) -> Void) {
+        queue.async { [self] in
+            do throws(StoreError) {
+                let isBegun = try book.withLock { book throws(StoreError) in try book.beginCopy(to: path) }
+                isBegun ? continueCopy(reply) : reply(.unavailable)
+            } catch {
+                endCopy(error, reply)
+            }
+        }
+    }
+
+    private func continueCopy(_ reply: @escaping @Sendable (SessionReply) -> Void) {
+        do throws(StoreError) {
+            if try book.withLock({ book throws(StoreError) in try book.continueCopy() }) {
+                reply(.copied)
+            } else {
+                queue.async { [self] in continueCopy(reply) }
+            }
+        } catch {
+            endCopy(error, reply)
+        }
+    }
+
+    private func endCopy(_ error: StoreError, _ reply: @escaping @Sendable (SessionReply) -> Void) {
+        book.withLock { $0.endCopy() }
+        audit(AuditEvent(.storeFailed, reason: error.detail))
+        reply(.unavailable)
     }
 
     /// More orders than this do not wait: they would time out before their turn.

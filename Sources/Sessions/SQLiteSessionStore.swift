@@ -9,7 +9,7 @@ import SQLite
 
 /// The store in `sessions.db`.
 package final class SQLiteSessionStore: SessionStore {
-    private let database: Database
+    let database: Database
     private let begin: Statement
     private let commit: Statement
     private let insertion: Statement
@@ -17,6 +17,7 @@ package final class SQLiteSessionStore: SessionStore {
     private let rotation: Statement
     private let confirmation: Statement
     private let ending: Statement
+    private let noting: Statement
     private let epochReading: Statement
     private let epochRaising: Statement
     private let sparing: Statement
@@ -30,9 +31,10 @@ package final class SQLiteSessionStore: SessionStore {
 
     /// Opens or makes the database.
     ///
+    /// - Parameter isReader: the file must be there and of the newest version; nothing is changed in it.
     /// - Throws: in one plain line, what is wrong with the file: damaged, newer, not ours, not accessible.
-    package init(path: String) throws(StoreError) {
-        database = try Self.open(path)
+    package init(path: String, isReader: Bool = false) throws(StoreError) {
+        database = try Self.open(path, isReader)
         do throws(SQLiteError) {
             begin = try database.prepare("BEGIN IMMEDIATE")
             commit = try database.prepare("COMMIT")
@@ -40,6 +42,7 @@ package final class SQLiteSessionStore: SessionStore {
             finding = try database.prepare(SessionSQL.select + " WHERE s.sid = ?1")
             rotation = try database.prepare(SessionSQL.rotate)
             confirmation = try database.prepare(SessionSQL.confirm)
+            noting = try database.prepare("UPDATE sessions SET trail = ?2 WHERE sid = ?1")
             ending = try database.prepare(SessionSQL.end)
             epochReading = try database.prepare("SELECT epoch FROM subjects WHERE subject = ?1")
             epochRaising = try database.prepare(SessionSQL.raiseEpoch)
@@ -56,17 +59,19 @@ package final class SQLiteSessionStore: SessionStore {
         }
     }
 
-    private static func open(_ path: String) throws(StoreError) -> Database {
+    private static func open(_ path: String, _ isReader: Bool) throws(StoreError) -> Database {
         let database: Database
         let unusable: StoreError?
         do throws(SQLiteError) {
-            database = try Database(path: path)
+            database = try Database(path: path, isThere: isReader)
             // The lock is taken before the first look: a second gateway on this file is refused here, not
             // later.
             try database.execute("PRAGMA locking_mode = EXCLUSIVE")
             // A file that is not ours is left as it is: the journal mode is written into it.
-            unusable = try SessionSchema.refusal(of: database, path: path)
-            if unusable == nil { try prepareFile(database, path) }
+            unusable = try SessionSchema.refusal(of: database, path: path, isReader: isReader)
+            if unusable == nil {
+                try isReader ? database.execute("PRAGMA query_only = ON") : prepareFile(database, path)
+            }
         } catch {
             throw StoreError(opening: path, error)
         }
@@ -144,6 +149,10 @@ package final class SQLiteSessionStore: SessionStore {
         try store { () throws(SQLiteError) in
             try confirmation.run(.blob(sid.bytes), .integer(Int64(generation)))
         }
+    }
+
+    package func note(_ sid: SessionID, trail: [UInt8]) throws(StoreError) {
+        try store { () throws(SQLiteError) in try noting.run(.blob(sid.bytes), .blob(trail)) }
     }
 
     package func end(_ sid: SessionID, _ end: Session.Ending) throws(StoreError) -> Session? {

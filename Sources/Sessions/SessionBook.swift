@@ -12,6 +12,8 @@ final class SessionBook {
     let store: any SessionStore
     var mint: RefreshTokenMint
     var policy: SessionPolicy
+    /// The copy that is being made.
+    var copy: (any SessionCopy)?
     private var nextPurge = WallTime(milliseconds: 0)
 
     init(store: any SessionStore, mint: RefreshTokenMint, policy: SessionPolicy) {
@@ -116,6 +118,7 @@ final class SessionBook {
             return try raise(subject, endingSessions: false, sparing: nil, "access", now: now)
         case .list(let subject, let limit):
             return Result(reply: .sessions(try store.list(subject: subject, limit: limit)))
+        case .copy: return Result(reply: .unavailable)
         case .find(let sid):
             return Result(reply: .sessions(try store.find(sid).map { [$0] } ?? []))
         }
@@ -175,12 +178,18 @@ final class SessionBook {
                 guard try store.rotate(token.sid, from: stored.session.generation, to: rotation) else {
                     continue
                 }
+                if isAhead {
+                    try note(.ahead, stored.session, token, client, now)
+                } else if client.address != stored.session.client.address {
+                    try note(.moved, stored.session, token, client, now)
+                }
                 return rotated(stored, rotation, child, isAhead: isAhead)
             case .keep:
                 try store.confirm(token.sid, generation: token.generation)
                 return issued(stored.session, token, stored.subjectEpoch, now)
             case .repeatChild:
                 guard try handOutAgain(stored.session, now: now) else { continue }
+                try note(.repeated, stored.session, token, client, now)
                 return issued(stored.session, child, stored.subjectEpoch, now)
             case .endForReplay: return try endForReplay(stored.session, token, client, now: now)
             case .refuse(.lapsed(let reason)):
@@ -203,6 +212,16 @@ final class SessionBook {
         return try store.rotate(session.sid, from: session.generation, to: again)
     }
 
+    private func note(
+        _ kind: SessionTrail.Kind, _ session: Session, _ token: RefreshToken, _ client: ClientDescription,
+        _ now: WallTime
+    ) throws(StoreError) {
+        let entry = SessionTrail.Entry(
+            at: now, kind: kind, generation: token.generation, address: client.address)
+        let trail = SessionTrail.adding(entry, to: session.trail)
+        if trail != session.trail { try store.note(session.sid, trail: trail) }
+    }
+
     private func rotated(
         _ stored: StoredSession, _ rotation: Rotation, _ child: RefreshToken, isAhead: Bool
     ) -> Result {
@@ -221,6 +240,7 @@ final class SessionBook {
     private func endForReplay(
         _ session: Session, _ token: RefreshToken, _ client: ClientDescription, now: WallTime
     ) throws(StoreError) -> Result {
+        try note(.replay, session, token, client, now)
         var result = try end(session.sid, .replay, now: now)
         result.reply = .rejected(.replayed)
         result.events.append(

@@ -33,6 +33,8 @@ package enum SessionOrder: Sendable {
     case expireAccess(String)
     /// List sessions, newest first; nil for every subject. Answered by `sessions`.
     case list(subject: String?, limit: Int)
+    /// Copy the store into a new file, beside all else. Answered by `copied`.
+    case copy(to: String)
     /// Look one session up. Answered by `sessions`, with one or none.
     case find(SessionID)
 }
@@ -75,6 +77,8 @@ package enum SessionReply: Sendable {
     /// How many revocations the order made: 0 when there was nothing to end.
     case ended(Int)
     case sessions([StoredSession])
+    /// The copy of the store is whole.
+    case copied
     /// The store cannot do it now. Nothing has changed; the token stays good.
     case unavailable
 }

@@ -82,7 +82,11 @@ enum SessionSchema {
     ]
 
     /// Says why an opened database cannot be used; nil when it is ours, or new. Changes nothing in it.
-    static func refusal(of database: Database, path: String) throws(SQLiteError) -> StoreError? {
+    ///
+    /// - Parameter isReader: whether it is to stay as it is, which an earlier version cannot.
+    static func refusal(
+        of database: Database, path: String, isReader: Bool
+    ) throws(SQLiteError) -> StoreError? {
         let version = try database.integer("PRAGMA user_version") ?? 0
         let application = try database.integer("PRAGMA application_id") ?? 0
         let isEmpty = try database.integer("SELECT count(*) FROM sqlite_schema") == 0
@@ -96,6 +100,12 @@ enum SessionSchema {
                 detail:
                     "\(path) has schema version \(version); this gateway knows up to \(migrations.count): "
                     + "it belongs to a newer gateway")
+        }
+        if isReader && version < migrations.count {
+            let detail =
+                isNew
+                ? "\(path) is empty" : "\(path) is of an earlier gateway: the next start brings it forward"
+            return StoreError(kind: .unusable, detail: detail)
         }
         return nil
     }

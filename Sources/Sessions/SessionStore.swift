@@ -24,6 +24,8 @@ package protocol SessionStore: AnyObject {
     func rotate(_ sid: SessionID, from generation: UInt32, to next: Rotation) throws(StoreError) -> Bool
     /// Marks that the client holds `generation`; nothing happens when the session stands at another.
     func confirm(_ sid: SessionID, generation: UInt32) throws(StoreError)
+    /// Replaces what is kept of a session's events.
+    func note(_ sid: SessionID, trail: [UInt8]) throws(StoreError)
     /// Ends a live session; nil when it was not there or had ended.
     func end(_ sid: SessionID, _ ending: Session.Ending) throws(StoreError) -> Session?
     /// Raises a subject's epoch; with `endingSessions` all its sessions end but `sparing`, which is spared

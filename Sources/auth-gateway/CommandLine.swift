@@ -10,6 +10,7 @@ enum Command: Equatable {
     case run(configuration: String)
     case check(configuration: String)
     case keys(KeysRequest, configuration: String)
+    case sessions(SessionsRequest, configuration: String)
     case version
     case help
     /// The help of one command.
@@ -52,6 +53,7 @@ enum CommandLineParser {
                 verb == "run" ? .run(configuration: $0) : .check(configuration: $0)
             }
         case "keys": return KeysCommandLine.parse(rest, defaultPath: defaultPath)
+        case "sessions": return SessionsCommandLine.parse(rest, defaultPath: defaultPath)
         case "version", "-v", "--version": return .success(.version)
         case "help", "-h", "--help": return .success(.help)
         case _ where laterVerbs.contains(verb): return usage("the command '\(verb)' is not available yet")
@@ -79,7 +81,7 @@ enum CommandLineParser {
 
     /// Verbs that are to come: known, so that nobody takes them for a typing error.
     private static let laterVerbs: Set<String> = [
-        "reload", "healthcheck", "sessions", "explain", "token",
+        "reload", "healthcheck", "explain", "token",
     ]
 
     private static let defaultPath = "/etc/auth-gateway/gateway.conf"
@@ -88,6 +90,7 @@ enum CommandLineParser {
         usage: auth-gateway run [-c FILE]      serve
                auth-gateway check [-c FILE]    check a configuration and say everything that is wrong with it
                auth-gateway keys …             show, change and take back keys: see keys --help
+               auth-gateway sessions …         list, explain, end, back up, check: see sessions --help
                auth-gateway version            print the version
                auth-gateway help               print this, and every directive of the configuration
 

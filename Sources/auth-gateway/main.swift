@@ -20,6 +20,10 @@ case .text(let text):
 case .keys(let request, let path):
     umask(0o077)
     exit(KeysCommand.run(request, configuration: path).rawValue)
+case .sessions(let request, let path):
+    umask(0o077)
+    signal(SIGPIPE, SIG_IGN)
+    exit(SessionsCommand.run(request, configuration: path).rawValue)
 case .version:
     Console.print("auth-gateway \(Version.number)")
 case .check(let path):

@@ -9,7 +9,7 @@ import Support
 
 /// The verbs of `SessionStore` that can fail.
 enum StoreVerb: String, CaseIterable {
-    case begin, commit, insert, find, rotate, confirm, end, raiseEpoch, epoch, list, revocations, purge
+    case begin, commit, insert, find, rotate, confirm, note, end, raiseEpoch, epoch, list, revocations, purge
 }
 
 /// What is to go wrong; shared between a test and its store.
@@ -57,7 +57,7 @@ final class Faults: Sendable {
 }
 
 /// A store in front of another one.
-final class FaultyStore: SessionStore {
+final class FaultyStore: CopyableSessionStore {
     private let base: any SessionStore
     private let faults: Faults
 
@@ -98,6 +98,11 @@ final class FaultyStore: SessionStore {
         try base.confirm(sid, generation: generation)
     }
 
+    func note(_ sid: SessionID, trail: [UInt8]) throws(StoreError) {
+        try faults.check(.note, sid)
+        try base.note(sid, trail: trail)
+    }
+
     func end(_ sid: SessionID, _ ending: Session.Ending) throws(StoreError) -> Session? {
         try faults.check(.end, sid)
         return try base.end(sid, ending)
@@ -123,6 +128,13 @@ final class FaultyStore: SessionStore {
     func revocations(since: WallTime) throws(StoreError) -> [Revocation] {
         try faults.check(.revocations)
         return try base.revocations(since: since)
+    }
+
+    func copy(to path: String) throws(StoreError) -> any SessionCopy {
+        guard let base = base as? any CopyableSessionStore else {
+            throw StoreError(kind: .unavailable, detail: "this store makes no copies")
+        }
+        return try base.copy(to: path)
     }
 
     func purge(before: WallTime, limit: Int) throws(StoreError) -> Int {

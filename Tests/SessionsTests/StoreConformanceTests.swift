@@ -114,6 +114,18 @@ import Testing
         #expect(try store.list(subject: "alice", limit: 4).map(\.session.sid) == newest)
     }
 
+    @Test("what is noted of a session is kept, and nothing else changes", arguments: StoreKind.allCases)
+    func trail(_ kind: StoreKind) throws {
+        let store = try kind.make()
+        var session = Samples.session()
+        try store.insert(session)
+        try store.note(.random(), trail: [1])
+        #expect(try store.find(session.sid)?.session == session)
+        session.trail = [1, 0, 2]
+        try store.note(session.sid, trail: session.trail)
+        #expect(try store.find(session.sid)?.session == session)
+    }
+
     @Test("what ended long ago goes, a few rows at a time, and nothing else", arguments: StoreKind.allCases)
     func purge(_ kind: StoreKind) throws {
         let store = try kind.make()

@@ -89,7 +89,7 @@ enum Bounce {
             end(
                 connection, error.response,
                 cookies: rejection.isSessionOver ? delivery.clearing(for: connection.head) : [])
-        case .ended, .sessions, .unavailable:
+        case .ended, .sessions, .copied, .unavailable:
             connection.exchange.reason = OAuthError.unavailable.code
             connection.respond(OAuthError.unavailable.response)
         }

@@ -7,8 +7,8 @@ import Observability
 import Crypto
 import HTTP
 import Network
-import Primitives
-import Sessions
+package import Primitives
+package import Sessions
 
 /// A call of the control API that waits for the refresh service.
 enum ControlCall {
@@ -16,6 +16,7 @@ enum ControlCall {
     case list
     case find
     case end
+    case copy(path: String)
 }
 
 /// The endpoints of the control listener.
@@ -80,6 +81,11 @@ enum ControlEndpoint {
             connection.awaitReply(.control(.end), .endSubject(decoded[1], sparing: spared, reason: .control))
         case (.post, 3, "subjects") where decoded[2] == "expire-access":
             connection.awaitReply(.control(.end), .expireAccess(decoded[1]))
+        case (.post, 1, "backup"):
+            // Where nobody else can read it; whoever asked for it takes it from there.
+            let name = "sessions.backup-" + Base64URL.text(RandomBytes.make(9).span)
+            let path = "\(connection.shard.runtime.configuration.stateDirectory)/\(name)"
+            connection.awaitReply(.control(.copy(path: path)), .copy(to: path))
         default: connection.refuse(.noRoute)
         }
     }
@@ -137,13 +143,19 @@ enum ControlEndpoint {
             body.endArray()
             body.endObject()
             connection.respond(.json(200, body.bytes))
+        case (.copied, .copy(let path)):
+            var body = JSONWriter()
+            body.beginObject()
+            body.string("path", path)
+            body.endObject()
+            connection.respond(.json(201, body.bytes))
         case (.ended(let count), _):
             if count == 0 {
                 refuse(connection, 404, "no_session", "No such session, or it has ended already")
             } else {
                 connection.respond(.empty(204))
             }
-        case (.rejected, _), (.unavailable, _): connection.refuse(.sessionsUnavailable)
+        case (.rejected, _), (.unavailable, _), (.copied, _): connection.refuse(.sessionsUnavailable)
         }
     }
 
@@ -196,8 +208,8 @@ enum ControlEndpoint {
 }
 
 /// A session as the control API shows it.
-enum SessionListing {
-    static func write(_ stored: StoredSession, now: WallTime, to body: inout JSONWriter) {
+package enum SessionListing {
+    package static func write(_ stored: StoredSession, now: WallTime, to body: inout JSONWriter) {
         let session = stored.session
         body.beginObject()
         body.string("sid", session.sid.text)
@@ -222,6 +234,16 @@ enum SessionListing {
             body.string("end_reason", "subject")
         }
         if let ended = session.ended { body.string("ended", CivilTime(ended.at).rfc3339) }
+        body.beginArray("events")
+        for event in SessionTrail.entries(session.trail) {
+            body.beginObject()
+            body.string("at", CivilTime(event.at).rfc3339)
+            body.string("event", event.kind.rawValue)
+            body.number("generation", Int64(event.generation))
+            body.string("address", event.address)
+            body.endObject()
+        }
+        body.endArray()
         body.endObject()
     }
 }

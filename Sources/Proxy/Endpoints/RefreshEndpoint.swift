@@ -127,7 +127,7 @@ enum RefreshEndpoint {
             let error = OAuthError.invalidGrant(rejection, inCookieMode: delivery == .cookie)
             let clears = delivery == .cookie && rejection.isSessionOver
             respond(connection, error, cookies: clears ? tokens.clearing(for: connection.head) : [])
-        case .ended, .sessions, .unavailable: respond(connection, OAuthError.unavailable)
+        case .ended, .sessions, .copied, .unavailable: respond(connection, OAuthError.unavailable)
         }
     }
 
@@ -139,7 +139,7 @@ enum RefreshEndpoint {
             connection.respond(loggedOut(connection, clearsCookies: true))
         case .rejected(let rejection):
             respond(connection, OAuthError.invalidGrant(rejection, inCookieMode: false))
-        case .issued, .sessions, .unavailable: respond(connection, OAuthError.unavailable)
+        case .issued, .sessions, .copied, .unavailable: respond(connection, OAuthError.unavailable)
         }
     }
 
