@@ -47,6 +47,38 @@ package enum Files {
         try synchroniseDirectory(of: path)
     }
 
+    /// Gives a file another name, also on another disk, in one step; on disk when this returns. What had the
+    /// name before is gone.
+    package static func move(_ old: String, to new: String) throws(SystemError) {
+        do throws(SystemError) {
+            let file = try Syscalls.open(old, flags: O_RDONLY)
+            try Syscalls.synchronise(file.raw)
+            try Syscalls.rename(old, to: new)
+        } catch {
+            if error.code != EXDEV { throw error }
+            let temporary = new + ".new"
+            try copy(old, to: temporary)
+            try Syscalls.rename(temporary, to: new)
+            try Syscalls.remove(old)
+        }
+        try synchroniseDirectory(of: new)
+    }
+
+    private static func copy(_ old: String, to new: String) throws(SystemError) {
+        let source = try Syscalls.open(old, flags: O_RDONLY)
+        try Syscalls.remove(new)
+        let target = try Syscalls.open(new, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+        var buffer = ByteBuffer(capacity: 1024 * 1024)
+        while true {
+            buffer.reserve(1024 * 1024)
+            if try Syscalls.read(source.raw, into: &buffer) == 0 { break }
+            let chunk = buffer.withReadable { [UInt8](copying: $0) }
+            buffer.consume(chunk.count)
+            try Syscalls.writeAll(target.raw, chunk.span)
+        }
+        try Syscalls.synchronise(target.raw)
+    }
+
     private static func synchroniseDirectory(of path: String) throws(SystemError) {
         let folder = try Syscalls.open(parent(of: path), flags: O_RDONLY | O_DIRECTORY)
         try Syscalls.synchronise(folder.raw)

@@ -26,4 +26,6 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
 extension SystemError {
     /// There is no such file.
     package var isNotFound: Bool { code == ENOENT }
+    /// Nobody listens there.
+    package var isRefusal: Bool { code == ECONNREFUSED }
 }

@@ -9,13 +9,14 @@ import CSQLite
 /// An open database.
 @safe
 package final class Database {
-    private let handle: OpaquePointer
+    let handle: OpaquePointer
     private let path: String
 
-    /// Opens a database file; made when it is not there.
-    package init(path: String) throws(SQLiteError) {
+    /// Opens a database file; made when it is not there, unless it has to be.
+    package init(path: String, isThere: Bool = false) throws(SQLiteError) {
         var opened: OpaquePointer?
-        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+        let access = SQLITE_OPEN_READWRITE | (isThere ? 0 : SQLITE_OPEN_CREATE)
+        let flags = access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
         let result = unsafe sqlite3_open_v2(path, &opened, flags, nil)
         guard result == SQLITE_OK, let opened = unsafe opened else {
             let message = unsafe opened.map { unsafe String(cString: sqlite3_errmsg($0)) } ?? "out of memory"

@@ -58,7 +58,9 @@ package final class Statement {
     }
 
     package func text(_ column: Int32) -> String {
-        String(decoding: blob(column), as: UTF8.self)
+        guard let bytes = unsafe sqlite3_column_blob(handle, column) else { return "" }
+        let count = unsafe Int(sqlite3_column_bytes(handle, column))
+        return unsafe String(decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
     }
 
     package func blob(_ column: Int32) -> [UInt8] {

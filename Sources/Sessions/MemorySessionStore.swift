@@ -105,6 +105,12 @@ package final class MemorySessionStore: SessionStore {
         set(sid, session)
     }
 
+    package func note(_ sid: SessionID, trail: [UInt8]) throws(StoreError) {
+        guard var session = sessions[sid] else { return }
+        session.trail = trail
+        set(sid, session)
+    }
+
     package func end(_ sid: SessionID, _ ending: Session.Ending) throws(StoreError) -> Session? {
         guard let before = sessions[sid], before.ended == nil else { return nil }
         var session = before
@@ -160,7 +166,7 @@ package final class MemorySessionStore: SessionStore {
     package func list(subject: String?, limit: Int) throws(StoreError) -> [StoredSession] {
         let name = subject.map { Array($0.utf8) }
         let wanted = sessions.values.filter { name == nil || Array($0.subject.utf8) == name }
-        let ordered = wanted.sorted { name == nil ? $0.refreshed > $1.refreshed : $0.created > $1.created }
+        let ordered = wanted.sorted { $0.created > $1.created }
         return ordered.prefix(limit).map(stored)
     }
 

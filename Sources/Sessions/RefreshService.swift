@@ -2,7 +2,8 @@
 // all that wait (group commit), and answers when the transaction is on disk and every shard knows what was
 // revoked.
 //
-// Owned by: the sessions queue, for the store and what works on it; the list of waiting orders has a lock. A
+// Owned by: the sessions queue, for the store and what works on it; the signing queue, for the key that
+// signs, so that one batch is signed while the next is written; the list of waiting orders has a lock. A
 // shard hands in a closure that posts to its mailbox, so a reply for a client that has gone finds nobody and
 // is dropped, while the rotation itself is finished.
 
@@ -17,9 +18,13 @@ package final class RefreshService: Sendable {
         var orders: [PendingOrder] = []
         var seen: [Sighting] = []
         var isScheduled = false
+        /// How many replies are still to be signed.
+        var unsigned = 0
     }
 
     private let queue = DispatchQueue(label: "sessions")
+    private let signing = DispatchQueue(label: "sessions.signing")
+    private let signer: Mutex<TokenSigner>
     private let waiting = Mutex(Waiting())
     private let book: Mutex<SessionBook>
     private let feed: RevocationFeed
@@ -38,7 +43,8 @@ package final class RefreshService: Sendable {
         policy: SessionPolicy, feed: RevocationFeed, clock: @escaping @Sendable () -> WallTime,
         audit: @escaping @Sendable (AuditEvent) -> Void
     ) {
-        book = Mutex(SessionBook(store: store, mint: mint, signer: signer, policy: policy))
+        book = Mutex(SessionBook(store: store, mint: mint, policy: policy))
+        self.signer = Mutex(signer)
         self.feed = feed
         revocationMemory = Atomic(policy.revocationMemory)
         self.clock = clock
@@ -53,7 +59,7 @@ package final class RefreshService: Sendable {
 
     /// Has another key sign: whatever is issued when this has returned is its work.
     package func change(signingKey: SigningKey) throws(JOSEError) {
-        try book.withLock { book throws(JOSEError) in book.signer = try TokenSigner(key: signingKey) }
+        try signer.withLock { signer throws(JOSEError) in signer = try TokenSigner(key: signingKey) }
     }
 
     /// Has the first of these keys make refresh tokens, and all of them be believed.
@@ -73,8 +79,12 @@ package final class RefreshService: Sendable {
 
     /// Hands an order in; `reply` is called once, on any queue.
     package func submit(_ order: SessionOrder, reply: @escaping @Sendable (SessionReply) -> Void) {
+        if case .copy(let path) = order {
+            copyStore(to: path, reply: reply)
+            return
+        }
         let isAccepted = enqueue { waiting in
-            if waiting.orders.count >= Self.ordersMax { return false }
+            if waiting.orders.count + waiting.unsigned >= Self.ordersMax { return false }
             waiting.orders.append(PendingOrder(order: order, reply: reply))
             return true
         }
@@ -116,9 +126,7 @@ package final class RefreshService: Sendable {
         let outcome = book.withLock { $0.carryOut(orders.map(\.order), seen: seen, now: now) }
         for event in outcome.events { audit(event) }
         let until = now.advanced(byMilliseconds: revocationMemory.load(ordering: .relaxed))
-        for (pending, result) in zip(orders, outcome.results) {
-            feed.publish(result.revocations, until: until) { pending.reply(result.reply) }
-        }
+        deliver(outcome.results, to: orders, until: until)
         let isMore = waiting.withLock { waiting in
             // Told once per token, so not lost with a batch; but no reason to try again at once by
             // themselves.
@@ -128,6 +136,70 @@ package final class RefreshService: Sendable {
             return waiting.isScheduled
         }
         if isMore { queue.async { [self] in drain() } }
+    }
+
+    /// Answers what is answered, and has signed what has to be.
+    private func deliver(_ results: [SessionBook.Result], to orders: [PendingOrder], until: WallTime) {
+        var unsigned: [UnsignedReply] = []
+        for (pending, result) in zip(orders, results) {
+            guard let issue = result.issue else {
+                feed.publish(result.revocations, until: until) { pending.reply(result.reply) }
+                continue
+            }
+            let reply = UnsignedReply(issue: issue, pending: pending)
+            if result.revocations.isEmpty {
+                unsigned.append(reply)
+            } else {
+                waiting.withLock { $0.unsigned += 1 }
+                feed.publish(result.revocations, until: until) { [self] in sign([reply]) }
+            }
+        }
+        if unsigned.isEmpty { return }
+        waiting.withLock { $0.unsigned += unsigned.count }
+        sign(unsigned)
+    }
+
+    private func sign(_ replies: [UnsignedReply]) {
+        signing.async { [self] in
+            for reply in replies {
+                let tokens = signer.withLock { reply.issue.signed(by: $0) }
+                reply.pending.reply(.issued(tokens))
+            }
+            waiting.withLock { $0.unsigned -= replies.count }
+        }
+    }
+
+    // MARK: - Copies
+
+    /// Copies the store into a new file: a step, then whatever else waits on the queue, and so on. The file
+    /// may not be on disk yet when the reply says that it is whole.
+    private func copyStore(to path: String, reply: @escaping @Sendable (SessionReply) -> Void) {
+        queue.async { [self] in
+            do throws(StoreError) {
+                let isBegun = try book.withLock { book throws(StoreError) in try book.beginCopy(to: path) }
+                isBegun ? continueCopy(reply) : reply(.unavailable)
+            } catch {
+                endCopy(error, reply)
+            }
+        }
+    }
+
+    private func continueCopy(_ reply: @escaping @Sendable (SessionReply) -> Void) {
+        do throws(StoreError) {
+            if try book.withLock({ book throws(StoreError) in try book.continueCopy() }) {
+                reply(.copied)
+            } else {
+                queue.async { [self] in continueCopy(reply) }
+            }
+        } catch {
+            endCopy(error, reply)
+        }
+    }
+
+    private func endCopy(_ error: StoreError, _ reply: @escaping @Sendable (SessionReply) -> Void) {
+        book.withLock { $0.endCopy() }
+        audit(AuditEvent(.storeFailed, reason: error.detail))
+        reply(.unavailable)
     }
 
     /// More orders than this do not wait: they would time out before their turn.
@@ -145,6 +217,12 @@ package struct Sighting: Sendable, Hashable {
         self.sid = sid
         self.generation = generation
     }
+}
+
+/// An answer that is true already, and wants a signature.
+private struct UnsignedReply: Sendable {
+    let issue: TokenIssue
+    let pending: PendingOrder
 }
 
 private struct PendingOrder: Sendable {

@@ -9,7 +9,7 @@ import SQLite
 
 /// The store in `sessions.db`.
 package final class SQLiteSessionStore: SessionStore {
-    private let database: Database
+    let database: Database
     private let begin: Statement
     private let commit: Statement
     private let insertion: Statement
@@ -18,6 +18,7 @@ package final class SQLiteSessionStore: SessionStore {
     private let confirmation: Statement
     private let ending: Statement
     private let claimsSetting: Statement
+    private let noting: Statement
     private let epochReading: Statement
     private let endReading: Statement
     private let exchangeNoting: Statement
@@ -28,49 +29,60 @@ package final class SQLiteSessionStore: SessionStore {
     private let listing: Statement
     private let listingAll: Statement
     private let purging: Statement
+    private let reach: Statement
+    private let sweeping: Statement
+    /// The last row that the search for lapsed sessions has looked at.
+    private var swept: Int64 = 0
 
     /// Opens or makes the database.
     ///
+    /// - Parameter isReader: the file must be there and of the newest version; nothing is changed in it.
     /// - Throws: in one plain line, what is wrong with the file: damaged, newer, not ours, not accessible.
-    package init(path: String) throws(StoreError) {
-        database = try Self.open(path)
+    package init(path: String, isReader: Bool = false) throws(StoreError) {
+        database = try Self.open(path, isReader)
         do throws(SQLiteError) {
             begin = try database.prepare("BEGIN IMMEDIATE")
             commit = try database.prepare("COMMIT")
-            insertion = try database.prepare(SQL.insert)
-            finding = try database.prepare(SQL.select + " WHERE s.sid = ?1")
-            rotation = try database.prepare(SQL.rotate)
-            confirmation = try database.prepare(SQL.confirm)
-            ending = try database.prepare(SQL.end)
+            insertion = try database.prepare(SessionSQL.insert)
+            finding = try database.prepare(SessionSQL.select + " WHERE s.sid = ?1")
+            rotation = try database.prepare(SessionSQL.rotate)
+            confirmation = try database.prepare(SessionSQL.confirm)
+            noting = try database.prepare("UPDATE sessions SET trail = ?2 WHERE sid = ?1")
+            ending = try database.prepare(SessionSQL.end)
             claimsSetting = try database.prepare("UPDATE sessions SET claims = ?2 WHERE sid = ?1")
             epochReading = try database.prepare("SELECT epoch FROM subjects WHERE subject = ?1")
             endReading = try database.prepare(
                 "SELECT raised FROM subjects WHERE subject = ?1 AND sessions_epoch > 0")
             exchangeNoting = try database.prepare("INSERT OR REPLACE INTO exchanged VALUES (?1, ?2)")
             exchangeReading = try database.prepare("SELECT 1 FROM exchanged WHERE sid = ?1")
-            exchangePurging = try database.prepare(SQL.purgeExchanged)
-            epochRaising = try database.prepare(SQL.raiseEpoch)
-            sparing = try database.prepare(SQL.spare)
+            exchangePurging = try database.prepare(SessionSQL.purgeExchanged)
+            epochRaising = try database.prepare(SessionSQL.raiseEpoch)
+            sparing = try database.prepare(SessionSQL.spare)
             listing = try database.prepare(
-                SQL.select + " WHERE s.subject = ?1 ORDER BY s.created DESC LIMIT ?2")
-            listingAll = try database.prepare(SQL.select + " ORDER BY s.refreshed DESC LIMIT ?1")
-            purging = try database.prepare(SQL.purge)
+                SessionSQL.select
+                    + " WHERE s.id IN (\(SessionSQL.newestOfSubject)) ORDER BY s.id DESC LIMIT ?2")
+            listingAll = try database.prepare(SessionSQL.select + " ORDER BY s.id DESC LIMIT ?1")
+            purging = try database.prepare(SessionSQL.purge)
+            reach = try database.prepare(SessionSQL.reach)
+            sweeping = try database.prepare(SessionSQL.sweep)
         } catch {
             throw StoreError(opening: path, error)
         }
     }
 
-    private static func open(_ path: String) throws(StoreError) -> Database {
+    private static func open(_ path: String, _ isReader: Bool) throws(StoreError) -> Database {
         let database: Database
         let unusable: StoreError?
         do throws(SQLiteError) {
-            database = try Database(path: path)
+            database = try Database(path: path, isThere: isReader)
             // The lock is taken before the first look: a second gateway on this file is refused here, not
             // later.
             try database.execute("PRAGMA locking_mode = EXCLUSIVE")
             // A file that is not ours is left as it is: the journal mode is written into it.
-            unusable = try SessionSchema.refusal(of: database, path: path)
-            if unusable == nil { try prepareFile(database, path) }
+            unusable = try SessionSchema.refusal(of: database, path: path, isReader: isReader)
+            if unusable == nil {
+                try isReader ? database.execute("PRAGMA query_only = ON") : prepareFile(database, path)
+            }
         } catch {
             throw StoreError(opening: path, error)
         }
@@ -83,8 +95,11 @@ package final class SQLiteSessionStore: SessionStore {
             throw SQLiteError(code: 8, message: "no write-ahead log can be made", sql: path)
         }
         try database.execute("PRAGMA synchronous = FULL")
-        try database.execute("PRAGMA temp_store = MEMORY")
+        // What all rotations share, the upper floors of the trees, has room in it at ten million sessions.
+        try database.execute("PRAGMA cache_size = -65536")
         try SessionSchema.migrate(database)
+        // Not before: a migration may have to sort more than memory holds.
+        try database.execute("PRAGMA temp_store = MEMORY")
     }
 
     // MARK: - Batches
@@ -108,7 +123,7 @@ package final class SQLiteSessionStore: SessionStore {
                 .time(session.created), .time(session.refreshed), .time(session.idleDeadline),
                 .time(session.finalDeadline), .integer(Int64(session.generation)),
                 .blob(session.secretDigest.bytes), .time(session.rotated),
-                .integer(session.isConfirmed ? 1 : 0), .integer(session.epoch))
+                .integer(session.isConfirmed ? 1 : 0), .integer(session.epoch), .blob(session.trail))
         }
     }
 
@@ -122,7 +137,7 @@ package final class SQLiteSessionStore: SessionStore {
             }
             // A row that is not as we write them is damage, and not the absence of a session.
             if isThere && found == nil {
-                throw SQLiteError(code: 11, message: "a row of sessions is damaged", sql: SQL.select)
+                throw SQLiteError(code: 11, message: "a row of sessions is damaged", sql: SessionSQL.select)
             }
             return found
         }
@@ -149,6 +164,10 @@ package final class SQLiteSessionStore: SessionStore {
         try store { () throws(SQLiteError) in
             try confirmation.run(.blob(sid.bytes), .integer(Int64(generation)))
         }
+    }
+
+    package func note(_ sid: SessionID, trail: [UInt8]) throws(StoreError) {
+        try store { () throws(SQLiteError) in try noting.run(.blob(sid.bytes), .blob(trail)) }
     }
 
     package func end(_ sid: SessionID, _ end: Session.Ending) throws(StoreError) -> Session? {
@@ -231,7 +250,8 @@ package final class SQLiteSessionStore: SessionStore {
                 guard let sid = SessionID(bytes: row.blob(0).span) else { return }
                 revocations.append(Revocation(scope: .session(sid), at: row.time(1)))
             }
-            let raised = try database.prepare("SELECT \(SQL.subjectColumns) FROM subjects WHERE raised >= ?1")
+            let raised = try database.prepare(
+                "SELECT \(SessionSQL.subjectColumns) FROM subjects WHERE raised >= ?1")
             try raised.rows(.time(since)) { revocations.append($0.subjectRevocation()) }
             return revocations
         }
@@ -241,9 +261,27 @@ package final class SQLiteSessionStore: SessionStore {
         try store { () throws(SQLiteError) in
             try exchangePurging.run(.time(now), .integer(Int64(limit)))
             try purging.run(.time(before), .integer(Int64(limit)))
-            return database.changedRows
+            let ended = database.changedRows
+            if ended == limit { return ended }
+            return ended + (try sweep(before: before, limit: limit - ended))
         }
     }
+
+    /// Deletes lapsed sessions among the next rows. No index knows when a session lapses: each rotation would
+    /// have to write it, and this costs less than a page for each row in a day.
+    private func sweep(before: WallTime, limit: Int) throws(SQLiteError) -> Int {
+        var (end, count) = (Int64(0), Int64(0))
+        try reach.rows(.integer(swept), .integer(Self.sweptRows)) { row in
+            (end, count) = (row.integer(0), row.integer(1))
+        }
+        try sweeping.run(.integer(swept), .integer(end), .time(before), .integer(Int64(limit)))
+        let lapsed = database.changedRows
+        // What was left over is found the next time; behind the last row comes the first one.
+        if lapsed < limit { swept = count < Self.sweptRows ? 0 : end }
+        return lapsed
+    }
+
+    private static let sweptRows: Int64 = 512
 
     private func store<Result>(_ verb: () throws(SQLiteError) -> Result) throws(StoreError) -> Result {
         do throws(SQLiteError) { return try verb() } catch { throw StoreError(error) }
@@ -284,7 +322,7 @@ extension StoredSession {
             finalDeadline: row.time(9),
             generation: generation, secretDigest: digest, rotated: row.time(12),
             isConfirmed: row.integer(13) != 0,
-            epoch: row.integer(14), ended: ended)
+            epoch: row.integer(14), ended: ended, trail: row.blob(19))
         self.init(session: session, subjectEpoch: row.integer(17), sessionsEpoch: row.integer(18))
     }
 }

@@ -27,6 +27,8 @@ package struct Session: Sendable, Equatable {
     /// The subject's epoch when the session began, or was last spared.
     package var epoch: Int64
     package var ended: Ending?
+    /// What has happened to it that a person may ask about: see `SessionTrail`.
+    package var trail: [UInt8] = []
 
     /// When and why a session ended.
     package struct Ending: Sendable, Equatable {

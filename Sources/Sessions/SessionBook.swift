@@ -5,28 +5,29 @@
 // Owned by: the sessions queue (inside `RefreshService`).
 
 import Crypto
-import JOSE
 import Primitives
 
 /// Sessions, and how they begin, rotate and end.
 final class SessionBook {
     let store: any SessionStore
     var mint: RefreshTokenMint
-    var signer: TokenSigner
     var policy: SessionPolicy
-    private var pace = SessionPace()
+    var pace = SessionPace()
+    /// The copy that is being made.
+    var copy: (any SessionCopy)?
     private var nextPurge = WallTime(milliseconds: 0)
 
-    init(store: any SessionStore, mint: RefreshTokenMint, signer: TokenSigner, policy: SessionPolicy) {
+    init(store: any SessionStore, mint: RefreshTokenMint, policy: SessionPolicy) {
         self.store = store
         self.mint = mint
-        self.signer = signer
         self.policy = policy
     }
 
     /// What one order came to.
     struct Result {
         var reply: SessionReply
+        /// The answer in place of `reply`, once it is signed.
+        var issue: TokenIssue?
         var revocations: [Revocation] = []
         var events: [AuditEvent] = []
     }
@@ -84,17 +85,15 @@ final class SessionBook {
     ) throws(StoreError) -> [Result] {
         var results: [Result] = []
         results.reserveCapacity(orders.count)
-        issues.removeAll(keepingCapacity: true)
         try store.beginBatch()
         // Sightings first: they are older than the orders beside them.
         for sighting in seen { try store.confirm(sighting.sid, generation: sighting.generation) }
         for order in orders {
-            issues.append(nil)
             results.append(try carryOut(order, now: now))
         }
         try purgeNowAndThen(now)
         try store.commitBatch()
-        return sign(results, now: now)
+        return results
     }
 
     private func carryOut(_ order: SessionOrder, now: WallTime) throws(StoreError) -> Result {
@@ -120,158 +119,13 @@ final class SessionBook {
             return try raise(subject, endingSessions: false, sparing: nil, "access", now: now)
         case .list(let subject, let limit):
             return Result(reply: .sessions(try store.list(subject: subject, limit: limit)))
+        case .copy: return Result(reply: .unavailable)
         case .find(let sid):
             return Result(reply: .sessions(try store.find(sid).map { [$0] } ?? []))
         case .inspect(let token): return try inspect(token, now: now)
         case .listOwn(let proof, let limit): return try listOwn(proof, limit: limit, now: now)
         case .endOwn(let sid, let proof): return try endOwn(sid, proof, now: now)
         }
-    }
-
-    // MARK: - Rotation
-
-    /// The genuine candidate that can be exchanged; else the newest. A stale cookie beside the good one is no
-    /// theft, and must not be taken for one.
-    ///
-    /// The session is what the access cookie says, which no other host can set: a refresh cookie that a
-    /// neighbouring host has planted must not make of its visitor somebody else.
-    func chosen(_ presented: PresentedTokens, now: WallTime) throws(StoreError) -> RefreshToken? {
-        var genuine = presented.candidates.compactMap(mint.parse).sorted { $0.generation > $1.generation }
-        let meant = genuine.filter { $0.sid == presented.session }
-        if !meant.isEmpty { genuine = meant }
-        if genuine.count <= 1 { return genuine.first }
-        for token in genuine {
-            switch decide(try store.find(token.sid), token, presented, now: now) {
-            case .rotate, .keep, .repeatChild: return token
-            case .endForReplay, .refuse: continue
-            }
-        }
-        return genuine.first
-    }
-
-    /// In milliseconds: a browser's parallel requests, each sent here by itself, make one generation and not
-    /// a chain of them, whose stragglers would look like theft. Shorter than any access token lives.
-    private func keepWindow(_ presented: PresentedTokens) -> Int64? {
-        presented.isBounce ? min(10_000, policy.useLifetime / 2) : nil
-    }
-
-    private func raceWindow(_ delivery: Delivery) -> Int64 {
-        delivery == .cookie ? policy.cookieRaceWindow : policy.bodyRaceWindow
-    }
-
-    func decide(
-        _ stored: StoredSession?, _ token: RefreshToken, _ presented: PresentedTokens, now: WallTime
-    ) -> RefreshDecision {
-        let child = mint.child(of: token, fitting: stored?.session.secretDigest)
-        return RefreshDecision.decide(
-            stored: stored, generation: token.generation, digest: token.digest(mint.hasher),
-            childDigest: child.digest(mint.hasher), now: now, raceWindow: raceWindow(presented.delivery),
-            keepWindow: keepWindow(presented))
-    }
-
-    /// Whose session an exchange would be of, where it would make new tokens.
-    private func examine(_ presented: PresentedTokens, now: WallTime) throws(StoreError) -> ExaminedSession? {
-        guard let token = try chosen(presented, now: now), let stored = try store.find(token.sid) else {
-            return nil
-        }
-        // A client in a loop does not have an upstream asked in a loop.
-        if pace.admit(token.sid, isBounce: presented.isBounce, now: now) != nil { return nil }
-        switch decide(stored, token, presented, now: now) {
-        case .rotate, .repeatChild:
-            return ExaminedSession(sid: token.sid, subject: stored.session.subject)
-        case .keep, .endForReplay, .refuse: return nil
-        }
-    }
-
-    private func refresh(
-        _ token: RefreshToken, _ presented: PresentedTokens, _ client: ClientDescription, claims: [UInt8]?,
-        now: WallTime
-    ) throws(StoreError) -> Result {
-        // The conditional UPDATE decides who rotates. It can only miss when another process has moved the row
-        // in between, and then the row is looked at anew.
-        for _ in 0..<Self.claimsMax {
-            let found = try store.find(token.sid)
-            let decision = decide(found, token, presented, now: now)
-            guard var stored = found else { return refuse(.unknownSession, token, client) }
-            let child = mint.child(of: token, fitting: stored.session.secretDigest)
-            if let claims, decision.isGranted, claims != stored.session.claims {
-                try store.setClaims(token.sid, claims)
-                stored.session.claims = claims
-            }
-            switch decision {
-            case .rotate(let isAhead):
-                let rotation = Rotation(
-                    generation: child.generation, secretDigest: child.digest(mint.hasher), at: now,
-                    idleDeadline: idleDeadline(now, stored.session.finalDeadline), client: client)
-                guard try store.rotate(token.sid, from: stored.session.generation, to: rotation) else {
-                    continue
-                }
-                return rotated(stored, rotation, child, isAhead: isAhead)
-            case .keep:
-                try store.confirm(token.sid, generation: token.generation)
-                issue(stored.session, token, stored.subjectEpoch)
-                return Result(reply: .unavailable)
-            case .repeatChild:
-                guard try handOutAgain(stored.session, now: now) else { continue }
-                issue(stored.session, child, stored.subjectEpoch)
-                return Result(reply: .unavailable)
-            case .endForReplay: return try endForReplay(stored.session, token, client, now: now)
-            case .refuse(.lapsed(let reason)):
-                var result = try end(token.sid, reason, now: now)
-                result.reply = .rejected(.lapsed(reason))
-                return result
-            case .refuse(let rejection): return refuse(rejection, token, client)
-            }
-        }
-        return Result(reply: .unavailable)
-    }
-
-    /// While the child is unconfirmed, each handing out of it opens the race window anew: a second tab that
-    /// asks beside this one may come when the first has confirmed already, however long ago the rotation was.
-    func handOutAgain(_ session: Session, now: WallTime) throws(StoreError) -> Bool {
-        if session.isConfirmed || session.rotated >= now { return true }
-        let again = Rotation(
-            generation: session.generation, secretDigest: session.secretDigest, at: now,
-            idleDeadline: session.idleDeadline, client: nil)
-        return try store.rotate(session.sid, from: session.generation, to: again)
-    }
-
-    private func rotated(
-        _ stored: StoredSession, _ rotation: Rotation, _ child: RefreshToken, isAhead: Bool
-    ) -> Result {
-        var session = stored.session
-        session.idleDeadline = rotation.idleDeadline
-        issue(session, child, stored.subjectEpoch)
-        var result = Result(reply: .unavailable)
-        if isAhead {
-            result.events.append(
-                AuditEvent(
-                    .storeBehind, sid: session.sid, subject: session.subject,
-                    reason: "stored generation \(session.generation)", generation: child.generation - 1))
-        }
-        return result
-    }
-
-    private func endForReplay(
-        _ session: Session, _ token: RefreshToken, _ client: ClientDescription, now: WallTime
-    ) throws(StoreError) -> Result {
-        var result = try end(session.sid, .replay, now: now)
-        result.reply = .rejected(.replayed)
-        result.events.append(
-            AuditEvent(
-                .refreshTokenReused, sid: session.sid, subject: session.subject,
-                reason: "stored generation \(session.generation)", generation: token.generation,
-                address: client.address))
-        return result
-    }
-
-    func refuse(
-        _ rejection: RefreshRejection, _ token: RefreshToken, _ client: ClientDescription
-    ) -> Result {
-        let event = AuditEvent(
-            .refreshRejected, sid: token.sid, reason: rejection.code, generation: token.generation,
-            address: client.address)
-        return Result(reply: .rejected(rejection), events: [event])
     }
 
     // MARK: - Ending
@@ -316,7 +170,7 @@ final class SessionBook {
     private func purgeNowAndThen(_ now: WallTime) throws(StoreError) {
         if now < nextPurge { return }
         // Set first: a purge that fails takes one batch with it, not every one.
-        nextPurge = now.advanced(byMilliseconds: 60_000)
+        nextPurge = now.advanced(byMilliseconds: 1000)
         // An ended row is also the revocation that a restart has to find.
         let retention = max(Self.retentionMilliseconds, policy.revocationMemory)
         let before = now.advanced(byMilliseconds: -retention)
@@ -326,25 +180,15 @@ final class SessionBook {
 
     // MARK: - Issuing
 
-    /// One entry per order of the current batch.
-    private var issues: [TokenIssue?] = []
-
-    func issue(_ session: Session, _ token: RefreshToken, _ epoch: Int64) {
-        issues[issues.count - 1] = TokenIssue(session: session, token: token, epoch: epoch)
+    /// The token is signed after the commit, so that no lock is held for it.
+    func issued(_ session: Session, _ token: RefreshToken, _ epoch: Int64, _ now: WallTime) -> Result {
+        let issue = TokenIssue(
+            session: session, generation: token.generation, refreshToken: mint.text(token), epoch: epoch,
+            policy: policy, now: now)
+        return Result(reply: .unavailable, issue: issue)
     }
 
-    /// Signs what the batch has issued: after the commit, so that no lock is held for it.
-    private func sign(_ results: [Result], now: WallTime) -> [Result] {
-        var signed = results
-        for (index, issue) in issues.enumerated() {
-            guard let issue else { continue }
-            signed[index].reply = .issued(issue.signed(by: signer, mint: mint, policy: policy, now: now))
-        }
-        return signed
-    }
-
-    private static let claimsMax = 4
     /// How long "why was I logged out?" has an answer.
     private static let retentionMilliseconds: Int64 = 7 * 86_400_000
-    private static let purgeRows = 200
+    private static let purgeRows = 50
 }

@@ -15,10 +15,13 @@ extension SessionBook {
             generation: 0,
             secretDigest: token.digest(mint.hasher), rotated: now, isConfirmed: false, epoch: epoch,
             ended: nil)
-        var result = Result(reply: .unavailable)
-        if let replaced = new.replacing { result = try end(replaced, .replaced, now: now) }
+        var result = issued(session, token, epoch, now)
+        if let replaced = new.replacing {
+            let ended = try end(replaced, .replaced, now: now)
+            result.revocations = ended.revocations
+            result.events = ended.events
+        }
         try store.insert(session)
-        issue(session, token, epoch)
         result.events.append(
             AuditEvent(.sessionStarted, sid: token.sid, subject: new.subject, address: new.client.address))
         return result
@@ -54,8 +57,7 @@ extension SessionBook {
         guard isRetry, try handOutAgain(session, now: now) else {
             return refuse(.exchanged, token, new.client)
         }
-        issue(session, token, stored.subjectEpoch)
-        return Result(reply: .unavailable)
+        return issued(session, token, stored.subjectEpoch, now)
     }
 
     /// Until when a session lives that is refreshed now.

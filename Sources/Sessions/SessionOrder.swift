@@ -31,6 +31,8 @@ package enum SessionOrder: Sendable {
     case expireAccess(String)
     /// List sessions, newest first; nil for every subject. Answered by `sessions`.
     case list(subject: String?, limit: Int)
+    /// Copy the store into a new file, beside all else. Answered by `copied`.
+    case copy(to: String)
     /// Look one session up. Answered by `sessions`, with one or none.
     case find(SessionID)
     /// Look the session up that a refresh token could be exchanged for, and leave no trace. Answered by
@@ -135,6 +137,8 @@ package enum SessionReply: Sendable {
     case sessions([StoredSession])
     /// nil: an exchange would be refused, or would make nothing new.
     case examined(ExaminedSession?)
+    /// The copy of the store is whole.
+    case copied
     /// The store cannot do it now. Nothing has changed; the token stays good.
     case unavailable
 }

@@ -50,10 +50,50 @@ enum SessionSchema {
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX exchanged_by_remembered ON exchanged (remembered);
         """,
+        // A rotation touches one page: rows lie in the order of their making, found by an index that never
+        // changes, and no index has a column that a rotation moves. Wide rows as the tree itself made of each
+        // level a tenth of the one below, and of each rotation two or three pages of the log.
+        """
+        CREATE TABLE rows (
+            id             INTEGER PRIMARY KEY,
+            sid            BLOB NOT NULL,
+            subject        TEXT NOT NULL,
+            claims         BLOB NOT NULL,
+            user_agent     TEXT NOT NULL,
+            address        TEXT NOT NULL,
+            label          TEXT NOT NULL,
+            created        INTEGER NOT NULL,
+            refreshed      INTEGER NOT NULL,
+            idle_deadline  INTEGER NOT NULL,
+            final_deadline INTEGER NOT NULL,
+            generation     INTEGER NOT NULL,
+            secret_digest  BLOB NOT NULL,
+            rotated        INTEGER NOT NULL,
+            confirmed      INTEGER NOT NULL,
+            epoch          INTEGER NOT NULL,
+            ended          INTEGER,
+            end_reason     TEXT,
+            trail          BLOB NOT NULL DEFAULT x''
+        ) STRICT;
+        INSERT INTO rows (sid, subject, claims, user_agent, address, label, created, refreshed, idle_deadline,
+                final_deadline, generation, secret_digest, rotated, confirmed, epoch, ended, end_reason)
+            SELECT sid, subject, claims, user_agent, address, label, created, refreshed, idle_deadline,
+                final_deadline, generation, secret_digest, rotated, confirmed, epoch, ended, end_reason
+            FROM sessions ORDER BY created;
+        DROP TABLE sessions;
+        ALTER TABLE rows RENAME TO sessions;
+        CREATE UNIQUE INDEX sessions_by_sid ON sessions (sid);
+        CREATE INDEX sessions_by_subject ON sessions (subject, ended);
+        CREATE INDEX sessions_by_end ON sessions (ended) WHERE ended IS NOT NULL;
+        """,
     ]
 
     /// Says why an opened database cannot be used; nil when it is ours, or new. Changes nothing in it.
-    static func refusal(of database: Database, path: String) throws(SQLiteError) -> StoreError? {
+    ///
+    /// - Parameter isReader: whether it is to stay as it is, which an earlier version cannot.
+    static func refusal(
+        of database: Database, path: String, isReader: Bool
+    ) throws(SQLiteError) -> StoreError? {
         let version = try database.integer("PRAGMA user_version") ?? 0
         let application = try database.integer("PRAGMA application_id") ?? 0
         let isEmpty = try database.integer("SELECT count(*) FROM sqlite_schema") == 0
@@ -67,6 +107,12 @@ enum SessionSchema {
                 detail:
                     "\(path) has schema version \(version); this gateway knows up to \(migrations.count): "
                     + "it belongs to a newer gateway")
+        }
+        if isReader && version < migrations.count {
+            let detail =
+                isNew
+                ? "\(path) is empty" : "\(path) is of an earlier gateway: the next start brings it forward"
+            return StoreError(kind: .unusable, detail: detail)
         }
         return nil
     }

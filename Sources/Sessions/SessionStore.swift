@@ -26,6 +26,8 @@ package protocol SessionStore: AnyObject {
     func setClaims(_ sid: SessionID, _ claims: [UInt8]) throws(StoreError)
     /// Marks that the client holds `generation`; nothing happens when the session stands at another.
     func confirm(_ sid: SessionID, generation: UInt32) throws(StoreError)
+    /// Replaces what is kept of a session's events.
+    func note(_ sid: SessionID, trail: [UInt8]) throws(StoreError)
     /// Ends a live session; nil when it was not there or had ended.
     func end(_ sid: SessionID, _ ending: Session.Ending) throws(StoreError) -> Session?
     /// Raises a subject's epoch; with `endingSessions` all its sessions end but `sparing`, which is spared
@@ -46,13 +48,13 @@ package protocol SessionStore: AnyObject {
 
     /// The epoch that new access tokens of a subject carry.
     func epoch(of subject: String) throws(StoreError) -> Int64
-    /// A subject's sessions, newest first, ended ones included; `nil` lists every subject's, last refreshed
-    /// first.
+    /// A subject's sessions, newest first, ended ones included; `nil` lists every subject's.
     func list(subject: String?, limit: Int) throws(StoreError) -> [StoredSession]
     /// What was revoked at or after `since`.
     func revocations(since: WallTime) throws(StoreError) -> [Revocation]
     /// Deletes rows that ended, or passed their idle deadline without being ended, before `before`; at most
-    /// `limit`. How many were deleted. Exchanges that need not be remembered at `now` are forgotten, `limit`
+    /// `limit`. For the latter it looks at a part of the rows only, the next at each call, so that nobody
+    /// notices. How many were deleted. Exchanges that need not be remembered at `now` are forgotten, `limit`
     /// of them at most.
     func purge(before: WallTime, limit: Int, now: WallTime) throws(StoreError) -> Int
 }

@@ -1,33 +1,33 @@
-// The making of a token pair for a session whose new state is on disk: claims, signature, the refresh token's
-// text.
-//
-// Owned by: the sessions queue. It holds secrets, so it prints as nothing.
+// The making of a token pair for a session whose new state is on disk: claims and signature, on a queue of
+// its own beside the one that writes. It holds secrets, so it prints as nothing.
 
 import Crypto
 import JOSE
 import Primitives
 
 /// A pair that is to be signed once the transaction is on disk.
-struct TokenIssue: CustomStringConvertible, CustomReflectable {
+struct TokenIssue: Sendable, CustomStringConvertible, CustomReflectable {
     let session: Session
     /// The generation that the pair belongs to.
-    let token: RefreshToken
+    let generation: UInt32
+    let refreshToken: String
     /// The subject's epoch.
     let epoch: Int64
+    /// The rules at the time of the issue, which is now.
+    let policy: SessionPolicy
+    let now: WallTime
 
     /// The pair.
-    func signed(
-        by signer: TokenSigner, mint: RefreshTokenMint, policy: SessionPolicy, now: WallTime
-    ) -> IssuedTokens {
+    func signed(by signer: TokenSigner) -> IssuedTokens {
         // An access token outlives its session's final deadline by nothing.
         var use = min(now.advanced(byMilliseconds: policy.useLifetime), session.finalDeadline)
         var claims = AccessTokenClaims(
             issuer: policy.issuer, subject: session.subject, audiences: [policy.audience],
             issuedAt: now.seconds, expiresAt: use.seconds,
             tokenID: Base64URL.text(RandomBytes.make(Self.tokenIDBytes).span), sessionID: session.sid,
-            generation: token.generation, epoch: epoch, sessionClaims: session.claims)
+            generation: generation, epoch: epoch, sessionClaims: session.claims)
         var refreshDeadline = session.refreshDeadline
-        var refreshToken = mint.text(token)
+        var refreshToken = refreshToken
         switch policy.style {
         case .opaqueRefresh: break
         case .signedRefresh:

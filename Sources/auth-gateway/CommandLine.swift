@@ -11,6 +11,7 @@ enum Command: Equatable {
     case check(configuration: String)
     case keys(KeysRequest, configuration: String)
     case token(TokenRequest, configuration: String)
+    case sessions(SessionsRequest, configuration: String)
     case version
     case help
     /// The help of one command.
@@ -54,6 +55,7 @@ enum CommandLineParser {
             }
         case "keys": return KeysCommandLine.parse(rest, defaultPath: defaultPath)
         case "token": return TokenCommandLine.parse(rest, defaultPath: defaultPath)
+        case "sessions": return SessionsCommandLine.parse(rest, defaultPath: defaultPath)
         case "version", "-v", "--version": return .success(.version)
         case "help", "-h", "--help": return .success(.help)
         case _ where laterVerbs.contains(verb): return usage("the command '\(verb)' is not available yet")
@@ -81,7 +83,7 @@ enum CommandLineParser {
 
     /// Verbs that are to come: known, so that nobody takes them for a typing error.
     private static let laterVerbs: Set<String> = [
-        "reload", "healthcheck", "sessions", "explain",
+        "reload", "healthcheck", "explain",
     ]
 
     private static let defaultPath = "/etc/auth-gateway/gateway.conf"
@@ -91,6 +93,7 @@ enum CommandLineParser {
                auth-gateway check [-c FILE]    check a configuration and say everything that is wrong with it
                auth-gateway keys …             show, change and take back keys: see keys --help
                auth-gateway token …            issue a token, or say why one is refused: see token --help
+               auth-gateway sessions …         list, explain, end, back up, check: see sessions --help
                auth-gateway version            print the version
                auth-gateway help               print this, and every directive of the configuration
 

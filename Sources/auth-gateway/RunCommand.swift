@@ -120,6 +120,8 @@ final class RunCommand {
         _ feed: RevocationFeed, _ logs: Logs
     ) throws -> RefreshService {
         let (audit, service) = (logs.audit, logs.service)
+        // Backups that nobody has taken.
+        for left in Files.paths(matching: "\(state.path)/sessions.backup-*") { try? Files.remove(left) }
         return RefreshService(
             store: try SQLiteSessionStore(path: state.databasePath),
             mint: RefreshTokenMint(keys: keys.refreshKeys),

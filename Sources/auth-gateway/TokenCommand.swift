@@ -16,11 +16,13 @@ enum TokenRequest: Equatable {
 
 /// Carries out `auth-gateway token`.
 enum TokenCommand {
+    typealias Problem = StateDirectory.Problem
+
     static func run(_ request: TokenRequest, configuration path: String) -> ExitCode {
         guard let configuration = CheckCommand.configuration(at: path) else { return .configuration }
-        do throws(RuntimeError) {
-            guard let control = configuration.control else {
-                throw RuntimeError(reason: "the configuration has no control listener to ask")
+        do throws(Problem) {
+            guard let control = ControlClient(configuration) else {
+                throw Problem(reason: "the configuration has no control listener to ask")
             }
             switch request {
             case .issue(let subject, let claims, let label, let isJSON):
@@ -37,43 +39,52 @@ enum TokenCommand {
     }
 
     private static func issue(
-        _ subject: String, _ claims: String?, _ label: String?, isJSON: Bool, _ control: ControlConfiguration
-    ) throws(RuntimeError) {
+        _ subject: String, _ claims: String?, _ label: String?, isJSON: Bool, _ control: ControlClient
+    ) throws(Problem) {
         var body = JSONWriter()
         body.beginObject()
         body.string("subject", subject)
         if let claims {
             guard let document = try? JSONDocument(parsing: Array(claims.utf8)), document.root.kind == .object
-            else { throw RuntimeError(reason: "--claims is no JSON object") }
+            else { throw Problem(reason: "--claims is no JSON object") }
             body.json("claims", document.root.text)
         }
         body.string("label", label ?? "auth-gateway token issue")
         body.endObject()
-        let answer = try ControlClient.call(control, "POST", "/sessions", json: body.bytes)
+        let answer = try ask(control, "/sessions", body.bytes)
         let document = try? JSONDocument(parsing: answer.body)
         guard answer.status == 201, let token = document?.root["access_token"]?.string else {
             let detail = document?.root["detail"]?.string ?? "status \(answer.status)"
-            throw RuntimeError(reason: "the gateway issues no token: \(detail)")
+            throw Problem(reason: "the gateway issues no token: \(detail)")
         }
         Console.print(isJSON ? String(decoding: answer.body, as: UTF8.self) : token)
     }
 
     /// - Returns: whether the token would be accepted.
     private static func inspect(
-        _ token: String, isJSON: Bool, _ control: ControlConfiguration
-    ) throws(RuntimeError) -> Bool {
-        if token.isEmpty { throw RuntimeError(reason: "there is no token to inspect") }
+        _ token: String, isJSON: Bool, _ control: ControlClient
+    ) throws(Problem) -> Bool {
+        if token.isEmpty { throw Problem(reason: "there is no token to inspect") }
         var body = JSONWriter()
         body.beginObject()
         body.string("token", token)
         body.endObject()
-        let answer = try ControlClient.call(control, "POST", "/tokens/inspect", json: body.bytes)
+        let answer = try ask(control, "/tokens/inspect", body.bytes)
         guard answer.status == 200, let verdict = try? JSONDocument(parsing: answer.body) else {
-            throw RuntimeError(reason: "the gateway does not say: status \(answer.status)")
+            throw Problem(reason: "the gateway does not say: status \(answer.status)")
         }
         let parts = TokenParts(token)
         Console.print(isJSON ? parts.json(verdict.root) : parts.text(verdict.root))
         return verdict.root["verdict"]?.string == "accepted"
+    }
+
+    private static func ask(
+        _ control: ControlClient, _ target: String, _ json: [UInt8]
+    ) throws(Problem) -> (status: Int, body: [UInt8]) {
+        guard let answer = try control.ask("POST", target, json: json) else {
+            throw Problem(reason: "no gateway answers at \(control.address)")
+        }
+        return answer
     }
 
     /// One line, without the blanks around it.

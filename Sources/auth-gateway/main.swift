@@ -23,6 +23,10 @@ case .keys(let request, let path):
 case .token(let request, let path):
     signal(SIGPIPE, SIG_IGN)
     exit(TokenCommand.run(request, configuration: path).rawValue)
+case .sessions(let request, let path):
+    umask(0o077)
+    signal(SIGPIPE, SIG_IGN)
+    exit(SessionsCommand.run(request, configuration: path).rawValue)
 case .version:
     Console.print("auth-gateway \(Version.number)")
 case .check(let path):

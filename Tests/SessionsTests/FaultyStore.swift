@@ -9,7 +9,8 @@ import Support
 
 /// The verbs of `SessionStore` that can fail.
 enum StoreVerb: String, CaseIterable {
-    case begin, commit, insert, find, rotate, setClaims, confirm, end, raiseEpoch, epoch, list, revocations,
+    case begin, commit, insert, find, rotate, setClaims, confirm, note, end, raiseEpoch, epoch, list,
+        revocations,
         purge
     case sessionsEnded, noteExchanged, isExchanged
 }
@@ -59,7 +60,7 @@ final class Faults: Sendable {
 }
 
 /// A store in front of another one.
-final class FaultyStore: SessionStore {
+final class FaultyStore: CopyableSessionStore {
     private let base: any SessionStore
     private let faults: Faults
 
@@ -105,6 +106,11 @@ final class FaultyStore: SessionStore {
         try base.confirm(sid, generation: generation)
     }
 
+    func note(_ sid: SessionID, trail: [UInt8]) throws(StoreError) {
+        try faults.check(.note, sid)
+        try base.note(sid, trail: trail)
+    }
+
     func end(_ sid: SessionID, _ ending: Session.Ending) throws(StoreError) -> Session? {
         try faults.check(.end, sid)
         return try base.end(sid, ending)
@@ -145,6 +151,13 @@ final class FaultyStore: SessionStore {
     func isExchanged(_ sid: SessionID) throws(StoreError) -> Bool {
         try faults.check(.isExchanged, sid)
         return try base.isExchanged(sid)
+    }
+
+    func copy(to path: String) throws(StoreError) -> any SessionCopy {
+        guard let base = base as? any CopyableSessionStore else {
+            throw StoreError(kind: .unavailable, detail: "this store makes no copies")
+        }
+        return try base.copy(to: path)
     }
 
     func purge(before: WallTime, limit: Int, now: WallTime) throws(StoreError) -> Int {

@@ -1,10 +1,12 @@
 // Many clients over one service, on a network that loses, doubles and delays, with a store that fails now and
-// then and thieves who copy tokens. Time is virtual, chance comes from a seed: a run can be repeated exactly.
+// then, a process that is killed, and thieves who copy tokens. Time is virtual, chance comes from a seed: a
+// run can be repeated exactly. What the clients saw is recorded, and judged by `HistoryChecker`.
 //
 // An honest client uses the newest token it holds, and asks again with it when no answer comes. A message
 // lives for at most 20 s, less than the race window: what a network may do beyond that cannot be told from
 // theft.
 
+import Foundation
 import JOSE
 import Primitives
 import Support
@@ -29,11 +31,12 @@ final class RefreshSimulation {
         case answer(Int, to: String, IssuedTokens)
         case timeout(Int, token: String)
         case rob(Int, delay: Int64)
-        case replay(Int, token: String, generation: UInt32)
+        case replay(Int, token: String)
         case rotateKey
+        case crash
     }
 
-    private let gateway: ServiceHarness
+    private var gateway: ServiceHarness
     private var random: SeededGenerator
     private let hasClockSteps: Bool
     /// The server keys, where they change.
@@ -42,34 +45,36 @@ final class RefreshSimulation {
     private var sequence = 0
     private var events: [(at: Int64, number: Int, event: Event)] = []
     private var clients: [Client] = []
-    /// The child that each token was exchanged for.
-    private var children: [String: String] = [:]
+    private(set) var history = RefreshHistory()
 
     private(set) var requests = 0
-    private(set) var replaysFound = 0
+    private(set) var crashes = 0
     /// How many server keys have come, and how many have gone again.
     private(set) var keysMade = 0
     private(set) var keysGone = 0
-    /// What must not be, in words.
-    private(set) var violations: Set<String> = []
 
+    /// - Parameter crashes: whether the process is killed now and then; its store is SQLite.
     init(
-        seed: UInt64, clientCount: Int, hasClockSteps: Bool, store: StoreKind, rotatesKeys: Bool = false,
-        style: TokenStyle = .opaqueRefresh
+        seed: UInt64, clientCount: Int, hasClockSteps: Bool = false, rotatesKeys: Bool = false,
+        crashes: Bool = false, style: TokenStyle = .opaqueRefresh
     ) throws {
         ring = rotatesKeys ? RefreshKeyRing(idle: ServiceHarness.policy.idleLifetime) : nil
+        let keys = ring?.keys ?? [RefreshKey(number: 1)]
         gateway = try ServiceHarness(
-            store, keys: ring?.keys ?? [RefreshKey(number: 1)],
+            path: crashes ? Samples.databasePath() : nil, keys: keys,
             policy: ServiceHarness.policy(style))
         random = SeededGenerator(seed: seed)
         self.hasClockSteps = hasClockSteps
         for index in 0..<clientCount {
-            clients.append(Client(tokens: try gateway.login("user\(index % 7)")))
+            let tokens = try gateway.login("user\(index % 7)")
+            clients.append(Client(tokens: tokens))
+            note(.began(session: index, token: try opaque(tokens.refreshText)))
             schedule(.wake(index), in: 0...600_000)
         }
         for index in stride(from: 0, to: clientCount, by: 4) {
             schedule(.rob(index, delay: index.isMultiple(of: 8) ? 0 : 3_600_000), in: 3_600_000...18_000_000)
         }
+        if crashes { schedule(.crash, in: 0...1_800_000) }
         if rotatesKeys { schedule(.rotateKey, in: 0...Samples.day) }
         gateway.faults.failAtRandom(seed: seed)
     }
@@ -87,10 +92,47 @@ final class RefreshSimulation {
             try handle(next.event)
         }
         gateway.faults.heal()
-        for client in clients where !client.isRobbed {
-            let tokens = try refresh(client.tokens.refreshText, .body).tokens
-            if tokens == nil { violations.insert("an honest client is logged out at the end") }
+        for (index, client) in clients.enumerated() {
+            let reply = try refresh(client.tokens.refreshText, .body)
+            try note(index, client.tokens.refreshText, by: .owner, reply)
+            if let tokens = reply.tokens { try use(index, tokens) }
         }
+    }
+
+    // MARK: - The record
+
+    private func note(_ event: RefreshHistory.Event) { history.note(event, at: now) }
+
+    private func note(
+        _ index: Int, _ token: String, by holder: RefreshHistory.Holder, _ reply: SessionReply
+    ) throws {
+        let answer: RefreshHistory.Answer =
+            if let tokens = reply.tokens {
+                .child(try opaque(tokens.refreshText))
+            } else {
+                reply.isUnavailable ? .unavailable : .refused
+            }
+        history.note(index, try opaque(token), by: holder, answer, at: now)
+    }
+
+    /// What a token is in the record: the same one may be signed anew.
+    private func opaque(_ token: String) throws -> String { try gateway.unwrapped(token) ?? token }
+
+    /// As a shard does it: what is signed is unwrapped first.
+    private func refresh(_ token: String, _ delivery: Delivery) throws -> SessionReply {
+        try gateway.refresh(try opaque(token), delivery: delivery)
+    }
+
+    private func use(_ index: Int, _ tokens: IssuedTokens) throws {
+        note(.used(session: index, isLetIn: try gateway.isLetIn(tokens)))
+    }
+
+    /// Whether the row says that the client has its tokens: a report may be lost.
+    private func lookAtConfirmation(_ index: Int) throws {
+        guard let session = try gateway.find(clients[index].tokens.sid)?.session, session.isConfirmed,
+            session.generation == clients[index].generation
+        else { return }
+        note(.confirmed(session: index, token: try opaque(clients[index].tokens.refreshText)))
     }
 
     // MARK: - Chance
@@ -116,7 +158,11 @@ final class RefreshSimulation {
         case .request(let index, let token): try arrive(index, token)
         case .answer(let index, let token, let tokens): try adopt(index, token, tokens)
         case .rob(let index, let delay): rob(index, delay)
-        case .replay(let index, let token, let generation): try replay(index, token, generation)
+        case .replay(let index, let token): try replay(index, token)
+        case .crash:
+            gateway = try gateway.afterCrash()
+            crashes += 1
+            schedule(.crash, in: 0...1_800_000)
         case .rotateKey:
             try ring?.rotate(
                 idle: ServiceHarness.policy.idleLifetime, force: true, now: gateway.clock.now())
@@ -148,29 +194,12 @@ final class RefreshSimulation {
     private func arrive(_ index: Int, _ token: String) throws {
         requests += 1
         let reply = try refresh(token, .cookie)
+        try note(index, token, by: .owner, reply)
         if let tokens = reply.tokens {
-            try note(child: tokens, of: token)
             if !chance(6) { schedule(.answer(index, to: token, tokens), in: 0...5000) }
-        } else if let why = reply.rejection {
-            if clients[index].isRobbed {
-                clients[index].isOver = true
-            } else {
-                violations.insert("an honest client is refused: \(why)")
-            }
+        } else if reply.rejection != nil {
+            clients[index].isOver = true
         }
-    }
-
-    /// As a shard does it: what is signed is unwrapped first.
-    private func refresh(_ token: String, _ delivery: Delivery) throws -> SessionReply {
-        guard let opaque = try gateway.unwrapped(token) else { return .rejected(.notGenuine) }
-        return try gateway.refresh(opaque, delivery: delivery)
-    }
-
-    private func note(child tokens: IssuedTokens, of token: String) throws {
-        let child = try #require(try gateway.unwrapped(tokens.refreshText))
-        let parent = try #require(try gateway.unwrapped(token))
-        if let known = children[parent], known != child { violations.insert("a token has two children") }
-        children[parent] = child
     }
 
     private func adopt(_ index: Int, _ token: String, _ tokens: IssuedTokens) throws {
@@ -181,12 +210,10 @@ final class RefreshSimulation {
         // With keys that change, time has to pass: every second client is away for days.
         let isAway = chance(ring == nil ? 100 : 2)
         schedule(.wake(index), in: isAway ? 300_000...400_000_000 : 300_000...1_200_000)
-        if !hasClockSteps && !clients[index].isRobbed {
-            if try !gateway.isLetIn(tokens) { violations.insert("a fresh access token is refused") }
-        }
+        if !hasClockSteps { try use(index, tokens) }
         if chance(8) { return }
         gateway.service.noteSeen([Sighting(sid: tokens.sid, generation: clients[index].generation)])
-        _ = try gateway.find(tokens.sid)
+        try lookAtConfirmation(index)
     }
 
     // MARK: - Thieves
@@ -194,33 +221,17 @@ final class RefreshSimulation {
     private func rob(_ index: Int, _ delay: Int64) {
         clients[index].isRobbed = true
         let token = clients[index].tokens.refreshText
-        schedule(
-            .replay(index, token: token, generation: clients[index].generation),
-            in: delay...(delay + 3_600_000))
+        schedule(.replay(index, token: token), in: delay...(delay + 3_600_000))
     }
 
-    /// A thief uses what was copied. Whether that has to be found out is told from the row, before it is
-    /// tried.
-    private func replay(_ index: Int, _ token: String, _ generation: UInt32) throws {
-        guard let stored = try gateway.find(clients[index].tokens.sid) else {
-            // The store failed just now.
-            schedule(.replay(index, token: token, generation: generation), in: 1000...1000)
-            return
-        }
-        let session = stored.session
-        if session.ended != nil { return }
-        let age = gateway.clock.now().milliseconds - session.rotated.milliseconds
-        let isLate = session.generation == generation + 1 && session.isConfirmed && age > 30_000
-        let mustBeFound = isLate || session.generation > generation + 1
+    /// A thief uses what was copied; then the owner goes on, if he is let.
+    private func replay(_ index: Int, _ token: String) throws {
         let reply = try refresh(token, .cookie)
+        try note(index, token, by: .stranger, reply)
         if reply.isUnavailable {
-            schedule(.replay(index, token: token, generation: generation), in: 1000...1000)
-        } else if mustBeFound {
-            if reply.rejection != .replayed { violations.insert("a replay is not found out") }
-            if try gateway.isLetIn(clients[index].tokens) { violations.insert("a stolen session goes on") }
-            replaysFound += 1
-        } else if let tokens = reply.tokens {
-            try note(child: tokens, of: token)
+            schedule(.replay(index, token: token), in: 1000...1000)
+        } else if !hasClockSteps {
+            try use(index, clients[index].tokens)
         }
     }
 }
@@ -228,27 +239,28 @@ final class RefreshSimulation {
 @Suite struct RefreshSimulationTests {
     private static let chosen = UInt64.random(in: 0...UInt64.max)
 
+    /// How many short histories are made; HISTORY_COUNT makes them more.
+    private static let count = ProcessInfo.processInfo.environment["HISTORY_COUNT"].flatMap(Int.init) ?? 1000
+
+    /// What breaks a rule, in a run of a seed.
+    private func violations(in run: RefreshSimulation, raceWindow: Int64? = 30_000) -> [String] {
+        let verdict = HistoryChecker(raceWindow: raceWindow).check(run.history)
+        return verdict.violations.map { "\($0.rule) at \($0.entry): \(run.history.entries[$0.entry])" }
+    }
+
+    private func replaysFound(_ run: RefreshSimulation) -> Int {
+        HistoryChecker(raceWindow: 30_000).check(run.history).replaysFound
+    }
+
     @Test(
         "no honest client is logged out, no token has two children, every late replay is found",
         arguments: [1, 2, 3, chosen])
     func network(_ seed: UInt64) throws {
         print("simulation with seed \(seed)")
-        let run = try RefreshSimulation(seed: seed, clientCount: 40, hasClockSteps: false, store: .memory)
+        let run = try RefreshSimulation(seed: seed, clientCount: 40)
         try run.run(requestsMax: 4000)
-        #expect(run.violations.isEmpty, "seed \(seed)")
-        #expect(run.requests >= 4000 && run.replaysFound > 0, "seed \(seed)")
-    }
-
-    @Test(
-        "the same while server keys come and go, also between a lost answer and its retry",
-        arguments: [7, 8, chosen])
-    func keyRotation(_ seed: UInt64) throws {
-        print("simulation with seed \(seed)")
-        let run = try RefreshSimulation(
-            seed: seed, clientCount: 40, hasClockSteps: false, store: .memory, rotatesKeys: true)
-        try run.run(requestsMax: 4000)
-        #expect(run.violations.isEmpty, "seed \(seed)")
-        #expect(run.keysMade > 10 && run.keysGone > 3, "seed \(seed)")
+        #expect(violations(in: run) == [], "seed \(seed)")
+        #expect(run.requests >= 4000 && replaysFound(run) > 0, "seed \(seed)")
     }
 
     @Test(
@@ -256,28 +268,51 @@ final class RefreshSimulation {
         arguments: [TokenStyle.signedRefresh, .single(claim: "useExp", useLifetime: 600_000)], [9, chosen])
     func styles(_ style: TokenStyle, _ seed: UInt64) throws {
         print("simulation with seed \(seed)")
-        let run = try RefreshSimulation(
-            seed: seed, clientCount: 40, hasClockSteps: false, store: .memory, style: style)
+        let run = try RefreshSimulation(seed: seed, clientCount: 40, style: style)
         try run.run(requestsMax: 2000)
-        #expect(run.violations.isEmpty, "seed \(seed)")
+        #expect(violations(in: run) == [], "seed \(seed)")
         // So short a run has no late replay by every seed.
-        #expect(run.requests >= 2000 && (run.replaysFound > 0 || seed != 9), "seed \(seed)")
+        #expect(run.requests >= 2000 && (replaysFound(run) > 0 || seed != 9), "seed \(seed)")
+    }
+
+    @Test("the same over very many short histories", arguments: [chosen])
+    func shortHistories(_ first: UInt64) throws {
+        print("\(Self.count) histories from seed \(first) on")
+        var found = 0
+        for offset in 0..<UInt64(Self.count) {
+            let run = try RefreshSimulation(seed: first &+ offset, clientCount: 2)
+            try run.run(requestsMax: 50)
+            #expect(violations(in: run) == [], "seed \(first &+ offset)")
+            found += replaysFound(run)
+        }
+        #expect(found > Self.count / 20)
+    }
+
+    @Test(
+        "the same while server keys come and go, also between a lost answer and its retry",
+        arguments: [7, 8, chosen])
+    func keyRotation(_ seed: UInt64) throws {
+        print("simulation with seed \(seed)")
+        let run = try RefreshSimulation(seed: seed, clientCount: 40, rotatesKeys: true)
+        try run.run(requestsMax: 4000)
+        #expect(violations(in: run) == [], "seed \(seed)")
+        #expect(run.keysMade > 10 && run.keysGone > 3, "seed \(seed)")
     }
 
     @Test("a clock that steps back now and then logs nobody out", arguments: [4, 5, chosen])
     func clockSteps(_ seed: UInt64) throws {
         print("simulation with seed \(seed)")
-        let run = try RefreshSimulation(seed: seed, clientCount: 40, hasClockSteps: true, store: .memory)
+        let run = try RefreshSimulation(seed: seed, clientCount: 40, hasClockSteps: true)
         try run.run(requestsMax: 3000)
-        let refused = run.violations.filter { !$0.contains("replay") }
-        #expect(refused.isEmpty, "seed \(seed)")
+        #expect(violations(in: run, raceWindow: nil) == [], "seed \(seed)")
     }
 
-    @Test("the same holds over SQLite", arguments: [6, chosen])
-    func sqlite(_ seed: UInt64) throws {
+    @Test("the same over SQLite, in a process that is killed now and then", arguments: [6, 9, chosen])
+    func crashes(_ seed: UInt64) throws {
         print("simulation with seed \(seed)")
-        let run = try RefreshSimulation(seed: seed, clientCount: 20, hasClockSteps: false, store: .sqlite)
+        let run = try RefreshSimulation(seed: seed, clientCount: 20, crashes: true)
         try run.run(requestsMax: 800)
-        #expect(run.violations.isEmpty, "seed \(seed)")
+        #expect(violations(in: run) == [], "seed \(seed)")
+        #expect(run.crashes > 5, "seed \(seed)")
     }
 }

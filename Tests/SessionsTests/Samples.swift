@@ -38,6 +38,13 @@ enum Samples {
     /// A path for a database in a directory of its own.
     static func databasePath() throws -> String { try directory().appending(path: "sessions.db").path }
 
+    /// The path of a new database, made and closed again.
+    static func made() throws -> String {
+        let path = try databasePath()
+        _ = try SQLiteSessionStore(path: path)
+        return path
+    }
+
     /// What a crash at this moment would leave: the file and its write-ahead log, in a new directory.
     static func databaseAfterCrash(_ path: String) throws -> String {
         let copy = try databasePath()

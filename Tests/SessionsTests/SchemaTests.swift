@@ -65,6 +65,48 @@ import Testing
         }
     }
 
+    @Test(
+        "a file of every earlier version is brought forward, and nothing in it is lost",
+        arguments: SchemaFixtures.all.keys.sorted())
+    func migration(_ version: Int) throws {
+        #expect(SchemaFixtures.all.count == SessionSchema.migrations.count - 1)
+        try make(try #require(SchemaFixtures.all[version]))
+        do {
+            let store = try SQLiteSessionStore(path: path)
+            let sids = try SchemaFixtures.sids
+            let live = try #require(try store.find(sids[0]))
+            #expect(live.subjectEpoch == 3 && live.sessionsEpoch == 2 && live.session.ended == nil)
+            var expected = Samples.session("alice", at: 1000, sid: sids[0], epoch: 3)
+            expected.claims = Array("{}".utf8)
+            expected.refreshed = Samples.start.advanced(byMilliseconds: 2000)
+            expected.idleDeadline = expected.refreshed.advanced(byMilliseconds: 7 * Samples.day)
+            expected.generation = 7
+            expected.rotated = Samples.start.advanced(byMilliseconds: 2500)
+            expected.isConfirmed = true
+            #expect(live.session == expected)
+            #expect(try store.list(subject: "alice", limit: 9).map(\.session.sid) == sids)
+            let ended = Session.Ending(at: Samples.start.advanced(byMilliseconds: 3000), reason: .logout)
+            #expect(try store.find(sids[1])?.session.ended == ended)
+            #expect(try store.revocations(since: Samples.start).count == 2)
+            #expect(try store.rotate(sids[0], from: 7, to: Samples.rotation(to: 8)))
+            #expect(try store.isExchanged(sids[0]) == (version >= 2))
+        }
+        #expect(try schema(path) == schema(Samples.made()))
+        let database = try Database(path: path)
+        #expect(try database.text("PRAGMA integrity_check") == "ok")
+    }
+
+    /// What a database is made of, whichever way it came to be.
+    private func schema(_ path: String) throws -> [String] {
+        var lines: [String] = []
+        let database = try Database(path: path)
+        let sql = "SELECT name || ' ' || ifnull(sql, '') FROM sqlite_schema ORDER BY name"
+        try database.prepare(sql).rows { row in
+            lines.append(row.text(0).split(whereSeparator: \.isWhitespace).joined(separator: " "))
+        }
+        return lines + ["\(try database.integer("PRAGMA user_version") ?? 0)"]
+    }
+
     @Test("a file of a newer gateway is refused, and keeps its version")
     func newer() throws {
         #expect(refusal(path) == nil)

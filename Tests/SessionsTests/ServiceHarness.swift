@@ -64,9 +64,12 @@ final class ServiceHarness: Sendable {
     static let minute: Int64 = 60_000
 
     let service: RefreshService
-    let clock = TestClock()
-    let faults = Faults()
+    let clock: TestClock
+    let faults: Faults
     let feed = RevocationFeed()
+    private let path: String?
+    private let keys: [RefreshKey]
+    private let signingKey: SigningKey
     private let keySet: KeySet
     private let style: TokenStyle
     private let audit: AuditLog
@@ -87,10 +90,12 @@ final class ServiceHarness: Sendable {
 
     init(
         _ kind: StoreKind = .memory, path: String? = nil, keys: [RefreshKey] = [RefreshKey(number: 1)],
-        policy: SessionPolicy = policy
+        policy: SessionPolicy = policy, after old: ServiceHarness? = nil
     ) throws {
-        let key = try SigningKey.generate(.es256)
-        style = policy.style
+        let key = try old?.signingKey ?? SigningKey.generate(.es256)
+        clock = old?.clock ?? TestClock()
+        faults = old?.faults ?? Faults()
+        (self.path, self.keys, signingKey, style) = (path, keys, key, policy.style)
         keySet = try KeySet(keys: [key.verificationKey])
         let base = try path.map { try SQLiteSessionStore(path: $0) } ?? kind.make()
         let store = FaultyStore(base, faults)
@@ -103,6 +108,21 @@ final class ServiceHarness: Sendable {
         feed.subscribe { [weak self] revocations, until, applied in
             self?.apply(revocations, until: until)
             applied()
+        }
+    }
+
+    /// The process that follows when this one is killed: it has what was on disk, and nothing else.
+    func afterCrash() throws -> ServiceHarness {
+        let copy = try Samples.databaseAfterCrash(try #require(path))
+        let next = try ServiceHarness(path: copy, keys: keys, after: self)
+        // Before anything is served, as at every start; one that fails is tried again.
+        while true {
+            do throws(StoreError) {
+                try next.service.publishRecentRevocations {}
+                return next
+            } catch {
+                continue
+            }
         }
     }
 

@@ -17,6 +17,7 @@ import Testing
         session.client = ClientDescription(userAgent: "", address: "", label: "'); DROP TABLE sessions; --")
         session.generation = .max
         session.isConfirmed = true
+        session.trail = [0, 10, 255]
         try store.insert(session)
         let stored = StoredSession(session: session, subjectEpoch: 0, sessionsEpoch: 0)
         #expect(try store.find(session.sid) == stored)
@@ -95,9 +96,7 @@ import Testing
         let store = try kind.make()
         let alice = (0..<4).map { Samples.session("alice", at: $0 * 1000) }
         let others = [Samples.session("bob", at: 10_000), Samples.session("Alice", at: 11_000)]
-        for session in [alice[2], others[0], alice[0], alice[3], others[1], alice[1]] {
-            try store.insert(session)
-        }
+        for session in alice + others { try store.insert(session) }
         _ = try store.end(alice[1].sid, Session.Ending(at: start, reason: .idle))
         let newest = alice.reversed().map(\.sid)
         #expect(try store.list(subject: "alice", limit: 10).map(\.session.sid) == newest)
@@ -107,7 +106,24 @@ import Testing
         let all = try store.list(subject: nil, limit: 3).map(\.session.sid)
         #expect(all == [others[1].sid, others[0].sid, alice[3].sid])
         _ = try store.rotate(alice[0].sid, from: 0, to: Samples.rotation(to: 1, at: 99_000))
-        #expect(try store.list(subject: nil, limit: 1).map(\.session.sid) == [alice[0].sid])
+        #expect(try store.list(subject: nil, limit: 1).map(\.session.sid) == [others[1].sid])
+        // However many have ended, those that live are not crowded out.
+        for session in alice[1...] {
+            _ = try store.end(session.sid, Session.Ending(at: start, reason: .logout))
+        }
+        #expect(try store.list(subject: "alice", limit: 4).map(\.session.sid) == newest)
+    }
+
+    @Test("what is noted of a session is kept, and nothing else changes", arguments: StoreKind.allCases)
+    func trail(_ kind: StoreKind) throws {
+        let store = try kind.make()
+        var session = Samples.session()
+        try store.insert(session)
+        try store.note(.random(), trail: [1])
+        #expect(try store.find(session.sid)?.session == session)
+        session.trail = [1, 0, 2]
+        try store.note(session.sid, trail: session.trail)
+        #expect(try store.find(session.sid)?.session == session)
     }
 
     @Test("what ended long ago goes, a few rows at a time, and nothing else", arguments: StoreKind.allCases)
@@ -118,7 +134,7 @@ import Testing
         let ended = (0..<3).map { _ in Samples.session("ended", at: 20 * Samples.day) }
         // Its deadline passed long ago, but it was found out only now: the answer to "why" is kept a while.
         let foundOut = Samples.session("found out")
-        for session in [live, foundOut] + lapsed + ended { try store.insert(session) }
+        for session in [foundOut, live] + lapsed + ended { try store.insert(session) }
         for session in ended { _ = try store.end(session.sid, Session.Ending(at: start, reason: .logout)) }
         let late = start.advanced(byMilliseconds: 8 * Samples.day)
         _ = try store.end(foundOut.sid, Session.Ending(at: late, reason: .idle))
@@ -155,6 +171,24 @@ import Testing
         #expect(try store.isExchanged(other) && !store.isExchanged(kept))
         store.rollbackBatch()
         #expect(try !store.isExchanged(other) && store.isExchanged(kept))
+    }
+
+    @Test("lapsed sessions are found among very many others", arguments: StoreKind.allCases)
+    func sweep(_ kind: StoreKind) throws {
+        let store = try kind.make()
+        for number in 0..<1200 {
+            let isLapsed = number.isMultiple(of: 400)
+            try store.insert(Samples.session("\(number)", at: isLapsed ? 0 : 20 * Samples.day))
+        }
+        let late = start.advanced(byMilliseconds: 8 * Samples.day)
+        var found = 0
+        for _ in 0..<4 { found += try store.purge(before: late, limit: 10, now: late) }
+        #expect(found == 3)
+        // Once round: the search begins anew.
+        try store.insert(Samples.session("late"))
+        for _ in 0..<4 { found += try store.purge(before: late, limit: 10, now: late) }
+        #expect(found == 4)
+        #expect(try store.list(subject: nil, limit: 2000).count == 1197)
     }
 
     @Test("a batch that is given up has not happened", arguments: StoreKind.allCases)

@@ -27,7 +27,7 @@ enum FenceRules {
         "Sources/Proxy/Gate/RateLimiter.swift", "Sources/Proxy/Shard/ConnectionCensus.swift",
         "Sources/Proxy/Upstream/UpstreamServer.swift", "Sources/Proxy/Upstream/ServerDirectory.swift",
         "Sources/Proxy/Issuers/IssuerTarget.swift", "Sources/Observability/Metrics.swift",
-        "Sources/Proxy/Shard/ShardMetrics.swift", "Sources/Proxy/Outbound/ControlClient.swift",
+        "Sources/Proxy/Shard/ShardMetrics.swift", "Sources/Proxy/Outbound/ControlRequest.swift",
         "Sources/Sessions/RefreshService.swift", "Sources/Sessions/RevocationFeed.swift",
     ]
 

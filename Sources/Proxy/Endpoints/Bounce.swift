@@ -91,7 +91,7 @@ enum Bounce {
             end(
                 connection, error.response,
                 cookies: rejection.isSessionOver ? delivery.clearing(for: connection.head) : [])
-        case .ended, .sessions, .examined, .unavailable:
+        case .ended, .sessions, .examined, .copied, .unavailable:
             connection.exchange.reason = OAuthError.unavailable.code
             connection.respond(OAuthError.unavailable.response)
         }

@@ -7,8 +7,8 @@ import Observability
 import Crypto
 import HTTP
 import Network
-import Primitives
-import Sessions
+package import Primitives
+package import Sessions
 
 /// A call of the control API that waits for the refresh service.
 enum ControlCall {
@@ -18,6 +18,7 @@ enum ControlCall {
     /// `tellsWhere`: the answer says on which gateways it is in force, and since when.
     case end(tellsWhere: Bool)
     case introspect
+    case copy(path: String)
 }
 
 /// The endpoints of the control listener.
@@ -95,6 +96,11 @@ enum ControlEndpoint {
                 .control(ending), .endSubject(decoded[1], sparing: spared, reason: .control))
         case (.post, 3, "subjects") where decoded[2] == "expire-access":
             connection.awaitReply(.control(ending), .expireAccess(decoded[1]))
+        case (.post, 1, "backup"):
+            // Where nobody else can read it; whoever asked for it takes it from there.
+            let name = "sessions.backup-" + Base64URL.text(RandomBytes.make(9).span)
+            let path = "\(connection.shard.runtime.configuration.stateDirectory)/\(name)"
+            connection.awaitReply(.control(.copy(path: path)), .copy(to: path))
         default: connection.refuse(.noRoute)
         }
     }
@@ -154,11 +160,18 @@ enum ControlEndpoint {
             body.endArray()
             body.endObject()
             connection.respond(.json(200, body.bytes))
+        case (.copied, .copy(let path)):
+            var body = JSONWriter()
+            body.beginObject()
+            body.string("path", path)
+            body.endObject()
+            connection.respond(.json(201, body.bytes))
         case (.ended(0), _):
             refuse(connection, 404, "no_session", "No such session, or it has ended already")
         case (.ended, .end(tellsWhere: true)): connection.respond(inForce(connection))
         case (.ended, _): connection.respond(.empty(204))
-        case (.rejected, _), (.examined, _), (.unavailable, _): connection.refuse(.sessionsUnavailable)
+        case (.rejected, _), (.examined, _), (.copied, _), (.unavailable, _):
+            connection.refuse(.sessionsUnavailable)
         }
     }
 
@@ -226,8 +239,8 @@ enum ControlEndpoint {
 }
 
 /// A session as the control API shows it.
-enum SessionListing {
-    static func write(_ stored: StoredSession, now: WallTime, to body: inout JSONWriter) {
+package enum SessionListing {
+    package static func write(_ stored: StoredSession, now: WallTime, to body: inout JSONWriter) {
         let session = stored.session
         body.beginObject()
         body.string("sid", session.sid.text)
@@ -252,6 +265,16 @@ enum SessionListing {
             body.string("end_reason", "subject")
         }
         if let ended = session.ended { body.string("ended", CivilTime(ended.at).rfc3339) }
+        body.beginArray("events")
+        for event in SessionTrail.entries(session.trail) {
+            body.beginObject()
+            body.string("at", CivilTime(event.at).rfc3339)
+            body.string("event", event.kind.rawValue)
+            body.number("generation", Int64(event.generation))
+            body.string("address", event.address)
+            body.endObject()
+        }
+        body.endArray()
         body.endObject()
     }
 }

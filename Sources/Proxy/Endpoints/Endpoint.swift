@@ -147,6 +147,9 @@ enum PercentDecoding {
 
 extension String {
     fileprivate func trimmingBlanks() -> String {
-        String(drop { $0 == " " || $0 == "\t" }.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
+        func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+        let text = utf8.drop(while: isBlank)
+        guard let last = text.lastIndex(where: { !isBlank($0) }) else { return "" }
+        return String(decoding: text[...last], as: UTF8.self)
     }
 }

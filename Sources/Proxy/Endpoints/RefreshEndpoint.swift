@@ -135,7 +135,7 @@ enum RefreshEndpoint {
             let error = OAuthError.invalidGrant(rejection, inCookieMode: delivery == .cookie)
             let clears = delivery == .cookie && rejection.isSessionOver
             respond(connection, error, cookies: clears ? tokens.clearing(for: connection.head) : [])
-        case .ended, .sessions, .examined, .unavailable: respond(connection, OAuthError.unavailable)
+        case .ended, .sessions, .examined, .copied, .unavailable: respond(connection, OAuthError.unavailable)
         }
     }
 
@@ -147,7 +147,7 @@ enum RefreshEndpoint {
             connection.respond(loggedOut(connection, clearsCookies: true))
         case .rejected(let rejection):
             respond(connection, OAuthError.invalidGrant(rejection, inCookieMode: false))
-        case .issued, .sessions, .examined, .unavailable: respond(connection, OAuthError.unavailable)
+        case .issued, .sessions, .examined, .copied, .unavailable: respond(connection, OAuthError.unavailable)
         }
     }
 

@@ -6,12 +6,12 @@
 
 package import Configuration
 import Dispatch
-import Network
+package import Network
 import Primitives
 import Synchronization
 
 /// Calls a control listener.
-package enum ControlClient {
+package enum ControlRequest {
     /// What came back.
     package struct Answer: Sendable {
         package let status: Int
@@ -20,11 +20,15 @@ package enum ControlClient {
 
     /// Calls, and waits for the answer.
     ///
-    /// - Parameter json: the body; nil for none.
-    /// - Throws: why there is no answer.
+    /// - Parameters:
+    ///   - json: the body; nil for none.
+    ///   - seconds: how long the answer may take.
+    /// - Returns: nil where nobody listens.
+    /// - Throws: why there is no answer from whoever listens there.
     package static func call(
-        _ control: ControlConfiguration, _ method: StaticString, _ path: String, json: [UInt8]? = nil
-    ) throws(RuntimeError) -> Answer {
+        _ control: ControlConfiguration, _ method: StaticString, _ path: String, json: [UInt8]? = nil,
+        seconds: Int64 = 10
+    ) throws(RuntimeError) -> Answer? {
         var fields: [UInt8] = []
         if let secret = control.secret {
             fields += Array("Authorization: Bearer \(secret.revealed)\r\n".utf8)
@@ -34,11 +38,11 @@ package enum ControlClient {
             method, path, authority: Array("localhost".utf8), agent: "auth-gateway", fields: fields,
             body: json ?? [])
         let address = try address(of: control.address)
-        let result = Mutex<Result<Answer, RuntimeError>>(.failure(RuntimeError(reason: "no answer")))
+        let result = Mutex<Result<Answer?, RuntimeError>>(.failure(RuntimeError(reason: "no answer")))
         let done = DispatchSemaphore(value: 0)
         let queue = DispatchQueue(label: "control-client")
         queue.async {
-            ask(address, request, queue) { answer in
+            ask(address, request, seconds, queue) { answer in
                 result.withLock { $0 = answer }
                 done.signal()
             }
@@ -48,23 +52,25 @@ package enum ControlClient {
     }
 
     private static func ask(
-        _ address: SocketAddress, _ request: [UInt8], _ queue: DispatchQueue,
-        _ done: @escaping @Sendable (Result<Answer, RuntimeError>) -> Void
+        _ address: SocketAddress, _ request: [UInt8], _ seconds: Int64, _ queue: DispatchQueue,
+        _ done: @escaping @Sendable (Result<Answer?, RuntimeError>) -> Void
     ) {
         do throws(SystemError) {
             let loop = try EventLoop(queue: queue)
             let fetch = Fetch(
                 try Transport.connecting(to: address), request: request,
                 part: .whole(bytesMax: answerBytesMax),
-                timeoutMilliseconds: timeoutMilliseconds, loop: loop
+                timeoutMilliseconds: seconds * 1000, loop: loop
             ) { outcome in
                 // The loop lives as long as this closure does: until there is an outcome.
                 withExtendedLifetime(loop) {
                     switch outcome {
                     case .answered(let answer):
                         done(.success(Answer(status: answer.status, body: answer.body)))
-                    case .failed(let reason), .unreachable(let reason):
-                        done(.failure(RuntimeError(reason: "no gateway answers at \(address): \(reason)")))
+                    case .unreachable: done(.success(nil))
+                    case .failed(let reason):
+                        let words = "the control listener at \(address) does not answer: \(reason)"
+                        done(.failure(RuntimeError(reason: words)))
                     }
                     loop.stop()
                 }
@@ -72,12 +78,14 @@ package enum ControlClient {
             loop.start(onMessages: {})
             try fetch.start()
         } catch {
-            done(.failure(RuntimeError(reason: "no gateway answers at \(address): \(error.reason)")))
+            let isAbsent = error.isNotFound || error.isRefusal
+            let words = "the control listener at \(address) cannot be called: \(error.reason)"
+            done(isAbsent ? .success(nil) : .failure(RuntimeError(reason: words)))
         }
     }
 
     /// Who listens everywhere is reached on this machine.
-    private static func address(of configured: ListenAddress) throws(RuntimeError) -> SocketAddress {
+    package static func address(of configured: ListenAddress) throws(RuntimeError) -> SocketAddress {
         let address: SocketAddress?
         switch configured {
         case .ip("0.0.0.0", let port): address = SocketAddress(host: "127.0.0.1", port: port)
@@ -89,6 +97,5 @@ package enum ControlClient {
         return address
     }
 
-    private static let answerBytesMax = 16 * 1024 * 1024
-    private static let timeoutMilliseconds: Int64 = 10_000
+    private static let answerBytesMax = 64 * 1024 * 1024
 }

@@ -1,15 +1,16 @@
-// The SQL of the store's statements.
+// The SQL of the sessions database, to be read against `SessionSchema`.
 
-/// The statements, beside each other so that they can be read against the schema.
-enum SQL {
+/// The statements of the store.
+enum SessionSQL {
     static let insert = """
-        INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-            ?12, ?13, ?14, ?15, NULL, NULL)
+        INSERT INTO sessions (sid, subject, claims, user_agent, address, label, created, refreshed,
+            idle_deadline, final_deadline, generation, secret_digest, rotated, confirmed, epoch, trail)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
         """
     static let select = """
         SELECT s.sid, s.subject, s.claims, s.user_agent, s.address, s.label, s.created, s.refreshed,
             s.idle_deadline, s.final_deadline, s.generation, s.secret_digest, s.rotated, s.confirmed, s.epoch,
-            s.ended, s.end_reason, ifnull(u.epoch, 0), ifnull(u.sessions_epoch, 0)
+            s.ended, s.end_reason, ifnull(u.epoch, 0), ifnull(u.sessions_epoch, 0), s.trail
         FROM sessions AS s LEFT JOIN subjects AS u ON u.subject = s.subject
         """
     static let rotate = """
@@ -37,11 +38,25 @@ enum SQL {
             spared_epoch = CASE WHEN spared IS ?3 THEN spared_epoch ELSE epoch END, spared = ?3, raised = ?4
         RETURNING \(subjectColumns)
         """
+    /// The newest that live, and those that ended last: an index has both at hand, however many there are.
+    static let newestOfSubject = """
+        SELECT id FROM (SELECT id FROM sessions WHERE subject = ?1 AND ended IS NULL
+            ORDER BY id DESC LIMIT ?2)
+        UNION ALL
+        SELECT id FROM (SELECT id FROM sessions WHERE subject = ?1 AND ended IS NOT NULL
+            ORDER BY ended DESC, id DESC LIMIT ?2)
+        """
     static let purgeExchanged =
         "DELETE FROM exchanged WHERE sid IN (SELECT sid FROM exchanged WHERE remembered < ?1 LIMIT ?2)"
     static let purge = """
-        DELETE FROM sessions WHERE sid IN (
-            SELECT sid FROM sessions WHERE ended < ?1
-            UNION ALL SELECT sid FROM sessions WHERE idle_deadline < ?1 AND ended IS NULL LIMIT ?2)
+        DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ended < ?1 LIMIT ?2)
+        """
+    /// How far the next rows reach, and how many they are.
+    static let reach =
+        "SELECT max(id), count(*) FROM (SELECT id FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?2)"
+    static let sweep = """
+        DELETE FROM sessions WHERE id IN (
+            SELECT id FROM sessions WHERE id > ?1 AND id <= ?2 AND idle_deadline < ?3 AND ended IS NULL
+            LIMIT ?4)
         """
 }
