@@ -16,14 +16,17 @@ from harness import Demo, Gateway
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "20"))
 SEED = int(os.environ.get("CRASH_SEED", str(int(time.time()))))
 CLIENTS = 6
+SESSIONS = 20
 
 
 class Refresher(threading.Thread):
-    """A client that refreshes without a pause, and repeats the older token when the answer was lost."""
+    """A client that refreshes without a pause, its sessions in turn, since each has a pace of its own, and repeats
+    the older token when the answer was lost."""
 
-    def __init__(self, gateway, pair):
+    def __init__(self, gateway, pairs):
         super().__init__(daemon=True)
-        self.gateway, self.token = gateway, pair["refresh_token"]
+        self.gateway, self.tokens = gateway, [pair["refresh_token"] for pair in pairs]
+        self.turn = 0
         self.acknowledged = self.lost = 0
         self.refusal = None
         self.ends = threading.Event()
@@ -37,7 +40,7 @@ class Refresher(threading.Thread):
                 connection.request(
                     "POST",
                     "/refresh",
-                    json.dumps({"refresh_token": self.token}),
+                    json.dumps({"refresh_token": self.tokens[self.turn]}),
                     {"Content-Type": "application/json"},
                 )
                 reply = connection.getresponse()
@@ -48,9 +51,10 @@ class Refresher(threading.Thread):
                 time.sleep(0.005)
                 continue
             if reply.status == 200:
-                self.token = body["refresh_token"]
+                self.tokens[self.turn] = body["refresh_token"]
                 self.acknowledged += 1
-            elif reply.status != 503:
+                self.turn = (self.turn + 1) % len(self.tokens)
+            elif reply.status not in (429, 503):
                 self.refusal = (reply.status, body)
 
 
@@ -66,7 +70,7 @@ class Crash(unittest.TestCase):
     def test_kill_in_a_loop_of_refreshes(self):
         print(f"\n    CRASH_SEED={SEED}", flush=True)
         moments = random.Random(SEED)
-        clients = [Refresher(self.gateway, login(self.gateway)) for _ in range(CLIENTS)]
+        clients = [Refresher(self.gateway, [login(self.gateway) for _ in range(SESSIONS)]) for _ in range(CLIENTS)]
         for client in clients:
             client.start()
         ended, starts = [], []
@@ -109,9 +113,9 @@ class Crash(unittest.TestCase):
         self.assertNotIn("refresh_token_reused", events)
         sessions = curl(self.gateway.control + "/sessions?subject=alice").json["sessions"]
         self.assertEqual({session["state"] for session in sessions}, {"live"})
-        self.assertEqual(len(sessions), CLIENTS)
+        self.assertEqual(len(sessions), CLIENTS * SESSIONS)
         self.assertGreaterEqual(sum(s["generation"] for s in sessions), sum(c.acknowledged for c in clients))
-        for client in clients:
-            pair = curl(self.gateway.base + "/refresh", as_json={"refresh_token": client.token})
+        for token in [token for client in clients for token in client.tokens]:
+            pair = curl(self.gateway.base + "/refresh", as_json={"refresh_token": token})
             self.assertEqual(pair.status, 200)
             self.assertEqual(curl(self.gateway.base + "/whoami", token=pair.json["access_token"]).status, 200)

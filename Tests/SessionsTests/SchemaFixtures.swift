@@ -24,8 +24,8 @@ enum SchemaFixtures {
     private static let version2 =
         "PRAGMA user_version = 2;" + tables + """
             CREATE TABLE exchanged (
-            sid BLOB PRIMARY KEY, remembered INTEGER NOT NULL
-        ) STRICT, WITHOUT ROWID;
+                sid BLOB PRIMARY KEY, remembered INTEGER NOT NULL
+            ) STRICT, WITHOUT ROWID;
             CREATE INDEX exchanged_by_remembered ON exchanged (remembered);
             INSERT INTO exchanged VALUES (x'11111111111111111111111111111111', 1900000000000);
             """
