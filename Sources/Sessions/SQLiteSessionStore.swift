@@ -21,6 +21,7 @@ package final class SQLiteSessionStore: SessionStore {
     private let epochReading: Statement
     private let epochRaising: Statement
     private let sparing: Statement
+    private let counting: Statement
     private let listing: Statement
     private let listingAll: Statement
     private let purging: Statement
@@ -47,6 +48,7 @@ package final class SQLiteSessionStore: SessionStore {
             epochReading = try database.prepare("SELECT epoch FROM subjects WHERE subject = ?1")
             epochRaising = try database.prepare(SessionSQL.raiseEpoch)
             sparing = try database.prepare(SessionSQL.spare)
+            counting = try database.prepare(SessionSQL.surplus)
             listing = try database.prepare(
                 SessionSQL.select
                     + " WHERE s.id IN (\(SessionSQL.newestOfSubject)) ORDER BY s.id DESC LIMIT ?2")
@@ -187,6 +189,19 @@ package final class SQLiteSessionStore: SessionStore {
             var epoch: Int64 = 0
             try epochReading.rows(.text(subject)) { epoch = $0.integer(0) }
             return epoch
+        }
+    }
+
+    package func surplus(
+        of subject: String, beyond count: Int, at now: WallTime
+    ) throws(StoreError) -> [SessionID] {
+        try store { () throws(SQLiteError) in
+            var sids: [SessionID] = []
+            let most = Int64(SessionLimits.endedAtOnce)
+            try counting.rows(.text(subject), .time(now), .integer(Int64(count)), .integer(most)) { row in
+                if let sid = SessionID(bytes: row.blob(0).span) { sids.append(sid) }
+            }
+            return sids
         }
     }
 

@@ -78,6 +78,8 @@ package enum EndReason: String, Sendable, CaseIterable {
     case control
     /// A refresh token that had been replaced was presented.
     case replay
+    /// Its subject began more sessions than one may have.
+    case limit
 }
 
 /// A session with what its subject's revocations say about it.

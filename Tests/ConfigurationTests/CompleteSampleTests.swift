@@ -63,6 +63,7 @@ struct CompleteSampleTests {
             SigningKeyFile(algorithm: "RS256", file: file("keys/old.pem", line: 40)),
         ]
         token.lifetimeMilliseconds = 5 * 86_400_000
+        token.jitterPercent = 7
         token.leewayMilliseconds = 10_000
         token.streamGraceMilliseconds = 0
         token.isForwarded = true
@@ -81,6 +82,7 @@ struct CompleteSampleTests {
         token.format = .jwt
         token.rate = RateConfiguration(perHour: 36_000, burst: 20)
         token.bounceBodyBytes = 0
+        token.sessionsPerSubject = nil
         var legacy = LegacyTokenConfiguration()
         legacy.issuer = "old-api"
         legacy.audiences = ["shop", "old"]
