@@ -163,6 +163,13 @@ package final class MemorySessionStore: SessionStore {
         exchanged[sid] = until
     }
 
+    package func surplus(
+        of subject: String, beyond count: Int, at now: WallTime
+    ) throws(StoreError) -> [SessionID] {
+        let live = try list(subject: subject, limit: .max).filter { $0.state(at: now) == .live }
+        return live.dropFirst(count).prefix(SessionLimits.endedAtOnce).map(\.session.sid)
+    }
+
     package func list(subject: String?, limit: Int) throws(StoreError) -> [StoredSession] {
         let name = subject.map { Array($0.utf8) }
         let wanted = sessions.values.filter { name == nil || Array($0.subject.utf8) == name }

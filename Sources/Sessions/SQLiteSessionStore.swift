@@ -26,6 +26,7 @@ package final class SQLiteSessionStore: SessionStore {
     private let exchangePurging: Statement
     private let epochRaising: Statement
     private let sparing: Statement
+    private let counting: Statement
     private let listing: Statement
     private let listingAll: Statement
     private let purging: Statement
@@ -58,6 +59,7 @@ package final class SQLiteSessionStore: SessionStore {
             exchangePurging = try database.prepare(SessionSQL.purgeExchanged)
             epochRaising = try database.prepare(SessionSQL.raiseEpoch)
             sparing = try database.prepare(SessionSQL.spare)
+            counting = try database.prepare(SessionSQL.surplus)
             listing = try database.prepare(
                 SessionSQL.select
                     + " WHERE s.id IN (\(SessionSQL.newestOfSubject)) ORDER BY s.id DESC LIMIT ?2")
@@ -227,6 +229,19 @@ package final class SQLiteSessionStore: SessionStore {
         }
     }
 
+    package func surplus(
+        of subject: String, beyond count: Int, at now: WallTime
+    ) throws(StoreError) -> [SessionID] {
+        try store { () throws(SQLiteError) in
+            var sids: [SessionID] = []
+            let most = Int64(SessionLimits.endedAtOnce)
+            try counting.rows(.text(subject), .time(now), .integer(Int64(count)), .integer(most)) { row in
+                if let sid = SessionID(bytes: row.blob(0).span) { sids.append(sid) }
+            }
+            return sids
+        }
+    }
+
     package func list(subject: String?, limit: Int) throws(StoreError) -> [StoredSession] {
         try store { () throws(SQLiteError) in
             var sessions: [StoredSession] = []
@@ -285,45 +300,6 @@ package final class SQLiteSessionStore: SessionStore {
 
     private func store<Result>(_ verb: () throws(SQLiteError) -> Result) throws(StoreError) -> Result {
         do throws(SQLiteError) { return try verb() } catch { throw StoreError(error) }
-    }
-}
-
-extension Statement.Value {
-    fileprivate static func time(_ time: WallTime) -> Self { .integer(time.milliseconds) }
-}
-
-extension Statement {
-    fileprivate func time(_ column: Int32) -> WallTime { WallTime(milliseconds: integer(column)) }
-
-    /// A row of `SQL.subjectColumns`.
-    fileprivate func subjectRevocation() -> Revocation {
-        let spared = (isNull(2) ? nil : SessionID(bytes: blob(2).span)).map {
-            Revocation.Spared(sid: $0, oldestEpoch: integer(3))
-        }
-        return Revocation(scope: .subject(text(0), epoch: integer(1), sparing: spared), at: time(4))
-    }
-}
-
-extension StoredSession {
-    /// A row of `SQL.select`; nil when a column does not hold what we wrote.
-    fileprivate init?(_ row: Statement) {
-        guard let sid = SessionID(bytes: row.blob(0).span),
-            let digest = SHA256Digest(bytes: row.blob(11).span),
-            let generation = UInt32(exactly: row.integer(10))
-        else { return nil }
-        var ended: Session.Ending?
-        if !row.isNull(15) {
-            ended = Session.Ending(at: row.time(15), reason: EndReason(rawValue: row.text(16)) ?? .control)
-        }
-        let session = Session(
-            sid: sid, subject: row.text(1), claims: row.blob(2),
-            client: ClientDescription(userAgent: row.text(3), address: row.text(4), label: row.text(5)),
-            created: row.time(6), refreshed: row.time(7), idleDeadline: row.time(8),
-            finalDeadline: row.time(9),
-            generation: generation, secretDigest: digest, rotated: row.time(12),
-            isConfirmed: row.integer(13) != 0,
-            epoch: row.integer(14), ended: ended, trail: row.blob(19))
-        self.init(session: session, subjectEpoch: row.integer(17), sessionsEpoch: row.integer(18))
     }
 }
 

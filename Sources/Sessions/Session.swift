@@ -86,6 +86,8 @@ package enum EndReason: String, Sendable, CaseIterable {
     case replay
     /// The access check at a refresh said that its subject may not come in any more.
     case accessCheck = "access_check"
+    /// Its subject began more sessions than one may have.
+    case limit
 }
 
 /// A session with what its subject's revocations say about it.

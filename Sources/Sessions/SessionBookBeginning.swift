@@ -17,14 +17,22 @@ extension SessionBook {
             ended: nil)
         var result = issued(session, token, epoch, now)
         if let replaced = new.replacing {
-            let ended = try end(replaced, .replaced, now: now)
-            result.revocations = ended.revocations
-            result.events = ended.events
+            append(try end(replaced, .replaced, now: now), to: &result)
+        }
+        if let limit = policy.sessionsPerSubject {
+            for sid in try store.surplus(of: new.subject, beyond: limit - 1, at: now) {
+                append(try end(sid, .limit, now: now), to: &result)
+            }
         }
         try store.insert(session)
         result.events.append(
             AuditEvent(.sessionStarted, sid: token.sid, subject: new.subject, address: new.client.address))
         return result
+    }
+
+    private func append(_ ended: Result, to result: inout Result) {
+        result.revocations += ended.revocations
+        result.events += ended.events
     }
 
     /// Begins the session that a credential is good for. Presented again by a client that has lost the

@@ -203,11 +203,15 @@ package struct SessionPolicy: Sendable {
     package var cookieRaceWindow: Int64
     package var bodyRaceWindow: Int64
     package var style: TokenStyle
+    /// By up to how much of its lifetime a token is shortened, in percent.
+    package var jitterPercent: Int64
+    /// How many sessions a subject may have; nil is no limit.
+    package var sessionsPerSubject: Int?
 
     package init(
         issuer: String, audience: String, accessLifetime: Int64, leeway: Int64, idleLifetime: Int64,
         maxLifetime: Int64, cookieRaceWindow: Int64, bodyRaceWindow: Int64,
-        style: TokenStyle = .opaqueRefresh
+        style: TokenStyle = .opaqueRefresh, jitterPercent: Int64 = 0, sessionsPerSubject: Int? = nil
     ) {
         self.issuer = issuer
         self.audience = audience
@@ -218,6 +222,8 @@ package struct SessionPolicy: Sendable {
         self.cookieRaceWindow = cookieRaceWindow
         self.bodyRaceWindow = bodyRaceWindow
         self.style = style
+        self.jitterPercent = jitterPercent
+        self.sessionsPerSubject = sessionsPerSubject
     }
 
     /// How long a token is good for requests.

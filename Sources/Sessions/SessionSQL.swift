@@ -48,6 +48,13 @@ enum SessionSQL {
         """
     static let purgeExchanged =
         "DELETE FROM exchanged WHERE sid IN (SELECT sid FROM exchanged WHERE remembered < ?1 LIMIT ?2)"
+    /// From the newest on, so that no login reads more rows than the limit and what it ends.
+    static let surplus = """
+        SELECT sid FROM sessions WHERE subject = ?1 AND ended IS NULL
+            AND epoch >= ifnull((SELECT sessions_epoch FROM subjects WHERE subject = ?1), 0)
+            AND min(idle_deadline, final_deadline) > ?2
+        ORDER BY id DESC LIMIT ?4 OFFSET ?3
+        """
     static let purge = """
         DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ended < ?1 LIMIT ?2)
         """

@@ -48,6 +48,8 @@ package protocol SessionStore: AnyObject {
 
     /// The epoch that new access tokens of a subject carry.
     func epoch(of subject: String) throws(StoreError) -> Int64
+    /// The live sessions of a subject but for the newest `count`; at most so many as one order may end.
+    func surplus(of subject: String, beyond count: Int, at now: WallTime) throws(StoreError) -> [SessionID]
     /// A subject's sessions, newest first, ended ones included; `nil` lists every subject's.
     func list(subject: String?, limit: Int) throws(StoreError) -> [StoredSession]
     /// What was revoked at or after `since`.
@@ -57,6 +59,12 @@ package protocol SessionStore: AnyObject {
     /// notices. How many were deleted. Exchanges that need not be remembered at `now` are forgotten, `limit`
     /// of them at most.
     func purge(before: WallTime, limit: Int, now: WallTime) throws(StoreError) -> Int
+}
+
+/// What bounds the work of one order.
+package enum SessionLimits {
+    /// A limit that was lowered is reached after some logins.
+    static let endedAtOnce = 16
 }
 
 /// The new state of a rotated session.

@@ -20,11 +20,12 @@ struct TokenIssue: Sendable, CustomStringConvertible, CustomReflectable {
     /// The pair.
     func signed(by signer: TokenSigner) -> IssuedTokens {
         // An access token outlives its session's final deadline by nothing.
-        var use = min(now.advanced(byMilliseconds: policy.useLifetime), session.finalDeadline)
+        let tokenID = RandomBytes.make(Self.tokenIDBytes)
+        var use = min(now.advanced(byMilliseconds: useLifetime(tokenID)), session.finalDeadline)
         var claims = AccessTokenClaims(
             issuer: policy.issuer, subject: session.subject, audiences: [policy.audience],
             issuedAt: now.seconds, expiresAt: use.seconds,
-            tokenID: Base64URL.text(RandomBytes.make(Self.tokenIDBytes).span), sessionID: session.sid,
+            tokenID: Base64URL.text(tokenID.span), sessionID: session.sid,
             generation: generation, epoch: epoch, sessionClaims: session.claims)
         var refreshDeadline = session.refreshDeadline
         var refreshToken = refreshToken
@@ -49,6 +50,13 @@ struct TokenIssue: Sendable, CustomStringConvertible, CustomReflectable {
             refreshToken: refreshToken,
             accessSeconds: max(0, use.seconds - now.seconds),
             refreshSeconds: max(0, refreshDeadline.seconds - now.seconds))
+    }
+
+    /// Never longer than the policy's, shorter by chance: clients that began together, after an outage for
+    /// one, are not to refresh together for ever.
+    private func useLifetime(_ chance: [UInt8]) -> Int64 {
+        let most = policy.useLifetime * policy.jitterPercent / 100
+        return policy.useLifetime - (most * (Int64(chance[0]) << 8 | Int64(chance[1]))) >> 16
     }
 
     var description: String { "a token pair to be signed" }

@@ -289,7 +289,8 @@ extension SessionPolicy {
             maxLifetime: configuration.refreshToken.maxLifetimeMilliseconds,
             cookieRaceWindow: configuration.refreshToken.cookieRaceWindowMilliseconds,
             bodyRaceWindow: configuration.refreshToken.bodyRaceWindowMilliseconds,
-            style: TokenStyle(configuration))
+            style: TokenStyle(configuration), jitterPercent: Int64(configuration.accessToken.jitterPercent),
+            sessionsPerSubject: configuration.refreshToken.sessionsPerSubject)
     }
 }
 

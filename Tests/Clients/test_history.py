@@ -218,7 +218,7 @@ class History(unittest.TestCase):
         print(f"\n    HISTORY_SEED={SEED}", flush=True)
         demo = Demo()
         self.addCleanup(demo.stop)
-        gateway = Gateway(demo.port, refresh=f"race_window {WINDOW}s;")
+        gateway = Gateway(demo.port, refresh=f"race_window {WINDOW}s; sessions_per_subject none;")
         self.addCleanup(gateway.stop)
         recorder, moments = Recorder(), random.Random(SEED)
         owners = [Owner(gateway, recorder, SEED + number) for number in range(OWNERS)]

@@ -63,6 +63,7 @@ struct CompleteSampleTests {
             SigningKeyFile(algorithm: "RS256", file: file("keys/old.pem", line: 40)),
         ]
         token.lifetimeMilliseconds = 5 * 86_400_000
+        token.jitterPercent = 7
         token.leewayMilliseconds = 10_000
         token.streamGraceMilliseconds = 0
         token.isForwarded = false
@@ -84,6 +85,7 @@ struct CompleteSampleTests {
         var check = AccessCheckConfiguration(upstream: 0, path: "/internal/access")
         check.timeoutMilliseconds = 1_000
         token.accessCheck = check
+        token.sessionsPerSubject = nil
         var legacy = LegacyTokenConfiguration()
         legacy.issuer = "old-api"
         legacy.audiences = ["shop", "old"]

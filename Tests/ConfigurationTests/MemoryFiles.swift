@@ -98,14 +98,14 @@ let completeSample = """
     access_token {
         issuer https://login.example.com/tenant;  audience shop;  algorithm ES384;
         signing_key ES384 keys/new.pem kid=2026-11;  signing_key RS256 keys/old.pem;
-        lifetime 5d;  leeway 10s;  stream_grace 0s;  forward off;
+        lifetime 5d;  jitter 7%;  leeway 10s;  stream_grace 0s;  forward off;
         style single { use_expiry useExp 5m; }
     }
 
     refresh_token {
-        path /auth/refresh;
-        idle_lifetime 12h;  max_lifetime 30d;  rate 10/s burst=20;  race_window cookie=10s body=20s;
-        format jwt;  delivery cookie;  bounce_body off;  access_check api /internal/access { timeout 1s; }
+        path /auth/refresh;  rate 10/s burst=20;  bounce_body off;
+        idle_lifetime 12h;  max_lifetime 30d;  sessions_per_subject none;  race_window cookie=10s body=20s;
+        format jwt;  delivery cookie;  access_check api /internal/access { timeout 1s; }
         exchange token {
             until 2027-01-31;  issuer old-api;  audience shop old;  cookie jwt;
             secret HS256 env:HMAC_SECRET kid=a;  public_key RS256 old.pem;  jwks_file old.jwks;

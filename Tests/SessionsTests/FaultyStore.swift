@@ -128,6 +128,11 @@ final class FaultyStore: CopyableSessionStore {
         return try base.epoch(of: subject)
     }
 
+    func surplus(of subject: String, beyond count: Int, at now: WallTime) throws(StoreError) -> [SessionID] {
+        try faults.check(.list)
+        return try base.surplus(of: subject, beyond: count, at: now)
+    }
+
     func list(subject: String?, limit: Int) throws(StoreError) -> [StoredSession] {
         try faults.check(.list)
         return try base.list(subject: subject, limit: limit)

@@ -114,6 +114,26 @@ import Testing
         #expect(try store.list(subject: "alice", limit: 4).map(\.session.sid) == newest)
     }
 
+    @Test("the surplus of a subject is what lives beyond the newest few", arguments: StoreKind.allCases)
+    func surplus(_ kind: StoreKind) throws {
+        let store = try kind.make()
+        let old = Samples.session("alice")
+        try store.insert(old)
+        _ = try store.raiseEpoch(of: "alice", endingSessions: true, sparing: nil, at: start)
+        let alice = (1..<8).map { Samples.session("alice", at: Int64($0) * 1000, epoch: 1) }
+        let lapsed = Samples.session("alice", at: -8 * Samples.day, epoch: 1)
+        for session in [lapsed] + alice + [Samples.session("bob")] { try store.insert(session) }
+        _ = try store.end(alice[4].sid, Session.Ending(at: start, reason: .logout))
+        func surplus(beyond count: Int, at time: WallTime) throws -> [SessionID] {
+            try store.surplus(of: "alice", beyond: count, at: time)
+        }
+        #expect(try surplus(beyond: 4, at: start) == [alice[1].sid, alice[0].sid])
+        #expect(try surplus(beyond: 6, at: start) == [])
+        #expect(try surplus(beyond: 0, at: start).count == 6)
+        #expect(try surplus(beyond: 0, at: start.advanced(byMilliseconds: 8 * Samples.day)) == [])
+        #expect(try store.surplus(of: "carol", beyond: 0, at: start) == [])
+    }
+
     @Test("what is noted of a session is kept, and nothing else changes", arguments: StoreKind.allCases)
     func trail(_ kind: StoreKind) throws {
         let store = try kind.make()

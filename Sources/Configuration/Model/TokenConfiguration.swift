@@ -17,6 +17,8 @@ package struct AccessTokenConfiguration: Sendable, Equatable {
     package var keyLifetimeMilliseconds: Int64? = 90 * 86_400_000
     /// How long a token is good; with `useExpiry`, how long it is good at the refresh endpoint.
     package var lifetimeMilliseconds: Int64 = 15 * 60_000
+    /// By up to how much of its lifetime each token is shortened, in percent.
+    package var jitterPercent = 5
     package var leewayMilliseconds: Int64 = 30_000
     /// How long an event stream or a WebSocket outlives the access token that it was opened with, unless its
     /// session is refreshed meanwhile.
@@ -74,6 +76,8 @@ package struct RefreshTokenConfiguration: Sendable, Equatable {
     package var maxLifetimeMilliseconds: Int64 = 90 * 86_400_000
     package var cookieRaceWindowMilliseconds: Int64 = 30_000
     package var bodyRaceWindowMilliseconds: Int64 = 60_000
+    /// How many sessions a subject may have; nil is no limit.
+    package var sessionsPerSubject: Int? = 100
     package var delivery = Delivery.auto
     package var format = Format.opaque
     /// The largest request body that a browser may be asked to send again after a bounce over the refresh

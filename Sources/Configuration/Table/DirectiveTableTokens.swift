@@ -2,6 +2,8 @@
 
 extension DirectiveTable {
     static let bounceBody: ClosedRange<UInt64> = 1_024...(1 << 30)
+    static let sessionsPerSubject = 0...100_000
+    static let jitterPercent = 0...50
     static let rateCount = 1...1_000_000
     static let rateBurst = 1...1_000_000
     static let rateBounds =
@@ -42,6 +44,10 @@ extension DirectiveTable {
             "lifetime", in: [.accessToken], .duration(tokenLifetime), default: "15m",
             "How long an access token is good: how soon a change of rights arrives; 7d with 'style single'."),
         Directive(
+            "jitter", in: [.accessToken], .arguments("PERCENT", 1...1), default: "5%",
+            bounds: "\(jitterPercent.lowerBound)% to \(jitterPercent.upperBound)%",
+            "By up to how much each token lives shorter, so that clients do not all refresh at once."),
+        Directive(
             "leeway", in: [.accessToken], .duration(0...5 * minute), default: "30s",
             "How far the clocks of issuer and gateway may differ."),
         Directive(
@@ -79,6 +85,10 @@ extension DirectiveTable {
             "race_window", in: [.refreshToken],
             .arguments("DURATION|cookie=DURATION body=DURATION", 1...2), default: "cookie=30s body=60s",
             "How long after a refresh the replaced token still gets the same answer; one value sets both."),
+        Directive(
+            "sessions_per_subject", in: [.refreshToken], .arguments("N|none", 1...1), default: "100",
+            bounds: ValueDecoding.rangeText(sessionsPerSubject),
+            "How many sessions a subject may have: with one more, the oldest ends; 0 or none is no limit."),
         Directive(
             "delivery", in: [.refreshToken], .choice(["auto", "cookie", "body"]), default: "auto",
             "How tokens reach the client; auto means cookies for browsers and JSON for everything else."),

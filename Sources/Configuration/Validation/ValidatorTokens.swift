@@ -29,11 +29,25 @@ extension Validator {
         }
         let lifetime = duration("lifetime", of: block)
         if let lifetime { token.lifetimeMilliseconds = lifetime }
+        if let entry = block.entry("jitter"), let percent = value(of: entry, decode: Self.percent) {
+            token.jitterPercent = percent
+        }
         readDuration("leeway", of: block, into: &token.leewayMilliseconds)
         readDuration("stream_grace", of: block, into: &token.streamGraceMilliseconds)
         token.isForwarded = checkChoice(block.entry("forward")) == "on"
         readStyle(of: block, lifetime: lifetime, longest: longest, into: &token)
         return token
+    }
+
+    private static func percent(_ text: String) throws(ValueProblem) -> Int {
+        let range = DirectiveTable.jitterPercent
+        let help = "a percentage from \(range.lowerBound)% to \(range.upperBound)%"
+        guard text.hasSuffix("%") else { throw ValueProblem(reason: "is no percentage", help: help) }
+        do throws(ValueProblem) {
+            return try ValueDecoding.number(String(text.dropLast()), in: range)
+        } catch {
+            throw ValueProblem(reason: error.reason, help: help)
+        }
     }
 
     private func checkIssuer(_ entry: Entry) {
@@ -70,6 +84,14 @@ extension Validator {
                 help: "idle_lifetime is \(idle), max_lifetime \(max)")
         }
         if let entry = block.entry("race_window") { readRaceWindow(entry, into: &token) }
+        if let entry = block.entry("sessions_per_subject") {
+            let limit = value(of: entry) { text throws(ValueProblem) -> Int? in
+                if text == "none" { return nil }
+                let number = try ValueDecoding.number(text, in: DirectiveTable.sessionsPerSubject)
+                return number == 0 ? nil : number
+            }
+            if let limit { token.sessionsPerSubject = limit }
+        }
         let delivery = checkChoice(block.entry("delivery"))
         if let delivery = delivery.flatMap(RefreshTokenConfiguration.Delivery.init(rawValue:)) {
             token.delivery = delivery
