@@ -16,7 +16,7 @@ from harness import Demo, Gateway
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "20"))
 SEED = int(os.environ.get("CRASH_SEED", str(int(time.time()))))
 CLIENTS = 6
-SESSIONS = 20
+SESSIONS = 12
 
 
 class Refresher(threading.Thread):

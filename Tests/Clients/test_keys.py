@@ -55,7 +55,8 @@ class Rotation(KeysCase):
 
         def client():
             pair = login(gateway)
-            while not ends.is_set():
+            # At a pace that a session may go on with.
+            while not ends.wait(0.15):
                 reply = refresh(gateway, pair)
                 if reply.status == 200:
                     pair = reply.json

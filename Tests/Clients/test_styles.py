@@ -222,7 +222,7 @@ class SingleTokens(StyleCase):
         said, now = claims(token), time.time()
         self.assertAlmostEqual(said["useExp"], now + 10, delta=2)
         self.assertAlmostEqual(said["exp"], now + 86400, delta=2)
-        self.assertEqual((pair["expires_in"], pair["refresh_expires_in"]), (10, 86400))
+        self.assertIn((pair["expires_in"], pair["refresh_expires_in"]), [(9, 86400), (10, 86400)])
         self.assertEqual(self.status(gateway, token), 200)
         time.sleep(max(0, said["useExp"] - time.time()) + 0.1)
         reply = curl(gateway.base + "/", token=token)
