@@ -27,7 +27,9 @@ struct ControlClient {
     ) throws(Problem) -> (status: Int, body: [UInt8])? {
         let answer: ControlRequest.Answer?
         do throws(RuntimeError) {
-            answer = try ControlRequest.call(control, method, target, json: json, seconds: Self.seconds)
+            answer = try ControlRequest.call(
+                control, method, target, json: json,
+                seconds: target == "/backup" ? Self.copySeconds : Self.seconds)
         } catch {
             throw Problem(reason: error.reason)
         }
@@ -38,6 +40,7 @@ struct ControlClient {
         return (answer.status, answer.body)
     }
 
+    private static let seconds: Int64 = 30
     /// A backup of ten million sessions takes a while.
-    private static let seconds: Int64 = 3600
+    private static let copySeconds: Int64 = 3600
 }
