@@ -24,6 +24,10 @@ enum ExitCode: Int32 {
     case failure = 1
     case usage = 2
     case configuration = 78
+
+    /// Ends the process at once, and runs nothing of what libraries have registered for its end: OpenSSL's
+    /// part would free what other threads are still using.
+    func end() -> Never { _exit(rawValue) }
 }
 
 /// The version of the program.

@@ -39,7 +39,7 @@ final class RunCommand {
         for diagnostic in loaded.diagnostics { Console.error(diagnostic.rendered) }
         guard let configuration = loaded.configuration else {
             Console.error(CheckCommand.summary(loaded, path))
-            exit(ExitCode.configuration.rawValue)
+            ExitCode.configuration.end()
         }
         // Before anybody can know that the gateway runs, and so could want it to stop.
         handleSignals()
@@ -47,10 +47,10 @@ final class RunCommand {
             try serve(configuration)
         } catch let problem as StartProblem {
             Console.error("auth-gateway: \(problem.reason)")
-            exit(ExitCode.failure.rawValue)
+            ExitCode.failure.end()
         } catch {
             Console.error("auth-gateway: \(error)")
-            exit(ExitCode.failure.rawValue)
+            ExitCode.failure.end()
         }
         dispatchMain()
     }
@@ -247,7 +247,7 @@ final class RunCommand {
             }
         } catch {
             Console.error("auth-gateway: signals cannot be watched: \(error)")
-            exit(ExitCode.failure.rawValue)
+            ExitCode.failure.end()
         }
     }
 
@@ -271,7 +271,7 @@ final class RunCommand {
     private func end() {
         logs?.service.info("stopped")
         logs?.flush()
-        exit(ExitCode.success.rawValue)
+        ExitCode.success.end()
     }
 
     /// Within the 30 s that service managers give.

@@ -9,7 +9,7 @@ switch CommandLineParser.parse(Array(CommandLine.arguments.dropFirst())) {
 case .success(let parsed): command = parsed
 case .failure(let usage):
     Console.error(usage.message)
-    exit(ExitCode.usage.rawValue)
+    ExitCode.usage.end()
 }
 
 switch command {
@@ -19,18 +19,18 @@ case .text(let text):
     Console.print(text)
 case .keys(let request, let path):
     umask(0o077)
-    exit(KeysCommand.run(request, configuration: path).rawValue)
+    KeysCommand.run(request, configuration: path).end()
 case .token(let request, let path):
     signal(SIGPIPE, SIG_IGN)
-    exit(TokenCommand.run(request, configuration: path).rawValue)
+    TokenCommand.run(request, configuration: path).end()
 case .sessions(let request, let path):
     umask(0o077)
     signal(SIGPIPE, SIG_IGN)
-    exit(SessionsCommand.run(request, configuration: path).rawValue)
+    SessionsCommand.run(request, configuration: path).end()
 case .version:
     Console.print("auth-gateway \(Version.number)")
 case .check(let path):
-    exit(CheckCommand.run(path: path).rawValue)
+    CheckCommand.run(path: path).end()
 case .run(let path):
     // Keys and sessions are nobody else's business, whatever the umask of the caller.
     umask(0o077)

@@ -6,6 +6,8 @@ import re
 import signal
 import socket
 import ssl
+import threading
+import time
 import unittest
 
 from certificates import Authority, tls_block
@@ -201,6 +203,37 @@ class Sessions(Case):
         settings = self.settings(ssl.TLSVersion.TLSv1_2)
         settings.options &= ~ssl.OP_NO_COMPRESSION
         self.assertIsNone(self.connect(settings).compression())
+
+
+class ProcessEnd(unittest.TestCase):
+    def test_it_ends_in_the_midst_of_handshakes(self):
+        # The second signal waits for nobody: what the process does at its end must not free what the shards use.
+        tls_lines = f"certificate {pair[0]}; private_key {pair[1]};"
+        for _ in range(30):
+            gateway = Gateway(upstream.port, routes="route / { upstream api; access anonymous; }", tls=tls_lines)
+            is_over = threading.Event()
+
+            def shake_hands():
+                settings = ssl._create_unverified_context()
+                while not is_over.is_set():
+                    try:
+                        with socket.create_connection(("127.0.0.1", gateway.port), 1) as plain:
+                            settings.wrap_socket(plain).close()
+                    except OSError:
+                        pass
+
+            threads = [threading.Thread(target=shake_hands) for _ in range(6)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.1)
+            gateway.process.terminate()
+            gateway.process.terminate()
+            code = gateway.process.wait(30)
+            is_over.set()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(code, 0)
+
 
 
 if __name__ == "__main__":
