@@ -1,0 +1,151 @@
+// `auth-gateway run`: from a configuration file to a serving gateway, and to its orderly end. Whatever cannot
+// be had is said in one plain line, and the process ends before it has served anything.
+
+import Configuration
+import Dispatch
+import Glibc
+import JOSE
+import Network
+import Observability
+import Primitives
+import Proxy
+import Sessions
+import TLS
+
+/// Runs the gateway. Owned by: the main queue.
+@MainActor
+final class RunCommand {
+    let path: String
+    var server: Server?
+    var logs: Logs?
+    var keyWatch: OwnKeyWatch?
+    /// Shows other processes that a gateway runs on the keys.
+    var presence: FileLock?
+    var configuration: GatewayConfiguration?
+    var services: GatewayServices?
+    var sessions: RefreshService?
+    var ticketKeys: TicketKeys?
+    /// What the files of the certificates held when they were last looked at.
+    var certificateFiles: [[UInt8]?] = []
+    var timers: [any DispatchSourceTimer] = []
+    var signals: Signals?
+    var isStopping = false
+
+    init(path: String) { self.path = path }
+
+    /// Starts serving, and never returns.
+    func start() -> Never {
+        let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
+        for diagnostic in loaded.diagnostics { Console.error(diagnostic.rendered) }
+        guard let configuration = loaded.configuration else {
+            Console.error(CheckCommand.summary(loaded, path))
+            ExitCode.configuration.end()
+        }
+        // Before anybody can know that the gateway runs, and so could want it to stop.
+        handleSignals()
+        do {
+            try serve(configuration)
+        } catch let problem as StartProblem {
+            Console.error("auth-gateway: \(problem.reason)")
+            ExitCode.failure.end()
+        } catch {
+            Console.error("auth-gateway: \(error)")
+            ExitCode.failure.end()
+        }
+        dispatchMain()
+    }
+
+    private func serve(_ configuration: GatewayConfiguration) throws {
+        let logs = try Logs(configuration.logs)
+        self.logs = logs
+        let keys: OwnKeys
+        let feed = RevocationFeed()
+        let sessions: RefreshService
+        do {
+            let state = try StateDirectory(path: configuration.stateDirectory)
+            keys = try ownKeys(configuration)
+            sessions = try makeSessions(configuration, state, keys, feed, logs)
+        } catch let problem as StateDirectory.Problem {
+            throw StartProblem(reason: problem.reason)
+        } catch let error as StoreError {
+            throw StartProblem(reason: error.detail)
+        }
+        let census = ConnectionCensus(
+            totalMax: configuration.limits.connections,
+            perAddressMax: configuration.limits.connectionsPerAddress)
+        let services = GatewayServices(
+            accessLog: logs.access, audit: logs.audit, log: logs.service, census: census)
+        do {
+            (self.sessions, self.services) = (sessions, services)
+            self.configuration = configuration
+            let runtime = try GatewayRuntime(
+                configuration: configuration, keys: keys.keySet, sessions: sessions, services: services)
+            let ticketKeys = try keysOfTickets(configuration)
+            certificateFiles = GatewayTLS.files(of: configuration)
+            for remark in GatewayTLS.remarks(on: configuration, at: Clock.wall) {
+                logs.service.warning(remark.text)
+            }
+            let tls = try GatewayTLS.server(configuration, ticketKeys: ticketKeys)
+            let server = Server(runtime, tls: tls)
+            self.server = server
+            watchCertificates()
+            let keyWatch = OwnKeyWatch(keys, server, sessions, services)
+            self.keyWatch = keyWatch
+            every(seconds: OwnKeyWatch.intervalSeconds) { keyWatch.look() }
+            try server.startShards(
+                configuration.workers ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), feed: feed)
+            // Nothing is served before every shard knows what has been revoked.
+            let inForce = DispatchSemaphore(value: 0)
+            try sessions.publishRecentRevocations { inForce.signal() }
+            inForce.wait()
+            let addresses = try server.listen()
+            logs.service.info("serving on \(addresses.map(\.description).joined(separator: ", "))")
+        } catch let error as RuntimeError {
+            throw StartProblem(reason: error.reason)
+        } catch let error as StoreError {
+            throw StartProblem(reason: error.detail)
+        }
+    }
+
+    private func ownKeys(_ configuration: GatewayConfiguration) throws -> OwnKeys {
+        let directory = KeyDirectory(state: configuration.stateDirectory)
+        try directory.make()
+        let isAlone = try directory.isUnused()
+        presence = try directory.enter()
+        return try OwnKeys(configuration, directory, isAlone: isAlone, now: Clock.wall)
+    }
+
+    private func makeSessions(
+        _ configuration: GatewayConfiguration, _ state: StateDirectory, _ keys: OwnKeys,
+        _ feed: RevocationFeed, _ logs: Logs
+    ) throws -> RefreshService {
+        let (audit, service) = (logs.audit, logs.service)
+        // Backups that nobody has taken.
+        for left in Files.paths(matching: "\(state.path)/sessions.backup-*") { try? Files.remove(left) }
+        return RefreshService(
+            store: try SQLiteSessionStore(path: state.databasePath),
+            mint: RefreshTokenMint(keys: keys.refreshKeys),
+            signer: try TokenSigner(key: keys.signingKey), policy: SessionPolicy(configuration), feed: feed,
+            clock: { Clock.wall },
+            audit: { event in
+                if event.kind == .storeFailed {
+                    service.error("the session store failed: \(event.reason ?? "")")
+                } else {
+                    audit.record(event)
+                }
+            })
+    }
+
+    func every(seconds: Int, _ action: @escaping @MainActor () -> Void) {
+        let timer = DispatchSource.makeTimerSource(queue: .main)
+        timer.schedule(deadline: .now() + .seconds(seconds), repeating: .seconds(seconds))
+        timer.setEventHandler { MainActor.assumeIsolated { action() } }
+        timer.resume()
+        timers.append(timer)
+    }
+}
+
+/// A start that cannot succeed, in one plain line.
+struct StartProblem: Error {
+    let reason: String
+}
