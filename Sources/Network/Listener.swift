@@ -15,10 +15,16 @@ package final class Listener: Sendable {
     private let file: SocketFile?
 
     /// Binds and listens.
-    package init(on address: SocketAddress) throws(SystemError) {
+    ///
+    /// - Parameters:
+    ///   - takesPlace: the file of a unix socket is made anew even if somebody listens there.
+    ///   - mode: the rights of the file of a unix socket.
+    package init(
+        on address: SocketAddress, takesPlace: Bool = false, mode: UInt32 = 0o660
+    ) throws(SystemError) {
         let socket = try Syscalls.socket(family: address.addressFamily)
         if address.family == .unix {
-            file = try SocketFile(binding: socket.raw, to: address)
+            file = try SocketFile(binding: socket.raw, to: address, takesPlace: takesPlace, mode: mode)
             self.address = address
         } else {
             // A restarted gateway must not wait for its predecessor's connections to be forgotten.
@@ -36,7 +42,26 @@ package final class Listener: Sendable {
         descriptor = socket
     }
 
+    /// Goes on with a socket that listens already, made by another process.
+    ///
+    /// - Parameter ownsFile: the file of a unix socket is to be removed in the end.
+    init(adopting socket: consuming FileDescriptor, ownsFile: Bool) throws(SystemError) {
+        try Syscalls.adopt(socket.raw)
+        guard let address = Syscalls.localAddress(socket.raw) else {
+            throw SystemError(code: ENOTSOCK, call: "getsockname")
+        }
+        self.address = address
+        file = ownsFile && address.family == .unix ? try SocketFile(standingAt: address) : nil
+        descriptor = socket
+    }
+
     deinit { file?.remove() }
+
+    /// The number that a source watches; it stays open as long as the listener is kept.
+    package var number: Int32 { descriptor.raw }
+
+    /// The next connection that waits, if any: for who takes them without a shard.
+    package func accept() throws(SystemError) -> Accepted? { try Syscalls.accept(descriptor.raw) }
 
     /// Removes what it stands at in the file system: nobody new finds it any more.
     package func removeFile() { file?.remove() }
@@ -50,16 +75,25 @@ private struct SocketFile: Sendable {
     private let entry: FileEntry?
 
     /// Binds a socket to a path that is free, or where only a socket stands that nobody listens on any more.
-    init(binding descriptor: Int32, to address: SocketAddress) throws(SystemError) {
+    init(
+        binding descriptor: Int32, to address: SocketAddress, takesPlace: Bool, mode: UInt32
+    ) throws(SystemError) {
         path = address.path
         if let found = try Syscalls.entry(at: path) {
             if !found.isSocket { throw SystemError(code: ENOTSOCK, call: "bind") }
-            if try Self.isLive(address) { throw SystemError(code: EADDRINUSE, call: "bind") }
+            let isTaken = takesPlace ? false : try Self.isLive(address)
+            if isTaken { throw SystemError(code: EADDRINUSE, call: "bind") }
             try Syscalls.remove(path)
         }
         try Syscalls.bind(descriptor, to: address)
         // Nobody can connect before the socket listens, so these rights are the first ones that count.
-        try Syscalls.setMode(path, 0o660)
+        try Syscalls.setMode(path, mode)
+        entry = try Syscalls.entry(at: path)
+    }
+
+    /// The file of a socket that is bound already.
+    init(standingAt address: SocketAddress) throws(SystemError) {
+        path = address.path
         entry = try Syscalls.entry(at: path)
     }
 

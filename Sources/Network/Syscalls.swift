@@ -2,7 +2,8 @@
 // and what remains is either handed up as a `SystemError` or, where only our own mistake can cause it (EBADF,
 // EFAULT), crashes.
 //
-// One of the few files that may be unsafe; no pointer leaves it. Addresses in C's form: `SyscallsAddresses`.
+// One of the few files that may be unsafe; no pointer leaves it. Addresses in C's form: `SyscallsAddresses`;
+// other processes: `SyscallsProcess`.
 
 import CLinux
 import Glibc
@@ -89,7 +90,7 @@ package enum Syscalls {
                 unsafe gateway_local_address(descriptor, address, &length)
             }
         }
-        return result == 0 ? SocketAddress(storage) : nil
+        return result == 0 ? SocketAddress(storage, isOurs: true) : nil
     }
 
     static func setOption(_ descriptor: Int32, level: Int32, name: Int32, value: Int32) throws(SystemError) {
@@ -292,7 +293,7 @@ package enum Syscalls {
 
     // MARK: - Policy
 
-    private static func repeated(_ call: () -> Int) -> Int {
+    static func repeated(_ call: () -> Int) -> Int {
         while true {
             let result = call()
             if result != -Int(EINTR) { return result }
@@ -308,7 +309,7 @@ package enum Syscalls {
     }
 
     @discardableResult
-    private static func check(_ result: Int32, _ call: String) throws(SystemError) -> Int32 {
+    static func check(_ result: Int32, _ call: String) throws(SystemError) -> Int32 {
         if result < 0 { throw SystemError(code: -result, call: call) }
         return result
     }

@@ -65,19 +65,27 @@ extension SocketAddress {
             var address = sockaddr_un()
             address.sun_family = sa_family_t(AF_UNIX)
             unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
+            // unix(7): the name of an abstract socket begins with a NUL, and all that is said of it belongs
+            // to it.
+            let length = bytes.first == 0 ? 2 + bytes.count : MemoryLayout<sockaddr_un>.size
             return unsafe withUnsafePointer(to: &address) { pointer in
                 unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    unsafe body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                    unsafe body($0, socklen_t(length))
                 }
             }
         }
     }
 
-    init(_ storage: sockaddr_storage) {
+    /// - Parameter isOurs: a listener's own address; peers of unix sockets are all alike, whatever they are
+    ///   bound to.
+    init(_ storage: sockaddr_storage, isOurs: Bool = false) {
         var storage = storage
         if Int32(storage.ss_family) == AF_UNIX {
-            // Peers have bound no path, and of our own listeners we know it.
-            self.init(unix: [])
+            let path = unsafe withUnsafePointer(to: &storage) {
+                unsafe $0.withMemoryRebound(to: sockaddr_un.self, capacity: 1) { unsafe $0.pointee.sun_path }
+            }
+            let bytes = unsafe withUnsafeBytes(of: path) { unsafe Array($0.prefix { $0 != 0 }) }
+            self.init(unix: isOurs ? bytes : [])
         } else if Int32(storage.ss_family) == AF_INET6 {
             let address = unsafe withUnsafePointer(to: &storage) {
                 unsafe $0.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { unsafe $0.pointee }

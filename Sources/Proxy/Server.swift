@@ -24,12 +24,17 @@ package final class Server {
     private var serverTLS: ServerTLS?
     private var shards: [Mailbox<ShardMessage>] = []
     private var listeners: [OpenListener] = []
+    /// Sockets that were open before this process was, and that no line of the configuration has claimed.
+    private var inherited: [Listener]
     /// Why an issuer's files could not be read, by its name.
     private var issuerProblems: [String: String] = [:]
 
-    package init(_ runtime: GatewayRuntime, tls: ServerTLS?) {
+    /// - Parameter inherited: sockets that listen already; a line of the configuration with the address of
+    ///   one goes on with it.
+    package init(_ runtime: GatewayRuntime, tls: ServerTLS?, inherited: [Listener] = []) {
         self.runtime = runtime
         serverTLS = tls
+        self.inherited = inherited
     }
 
     /// Has new connections be shown other certificates, or other keys of tickets.
@@ -70,6 +75,12 @@ package final class Server {
     package func listen() throws(RuntimeError) -> [SocketAddress] {
         listeners = try openListeners(of: runtime)
         for opened in listeners { start(opened) }
+        for unclaimed in inherited {
+            runtime.services.log.warning(
+                "the socket on \(unclaimed.address) that was passed on is closed: no 'listen' names it"
+            )
+        }
+        inherited = []
         return listeners.map(\.listener.address)
     }
 
@@ -174,11 +185,16 @@ package final class Server {
     /// What is in force.
     package var current: GatewayRuntime { runtime }
 
+    // MARK: - Ending, and handing over
+
     /// Stops accepting, lets what has begun come to its end, and calls `done`; at the latest after
     /// `milliseconds`.
-    package func drain(milliseconds: Int, done: @escaping @Sendable () -> Void) {
-        for opened in listeners { stop(opened) }
-        listeners = []
+    ///
+    /// - Parameter isHandedOver: another process goes on with the listeners: their files stay.
+    package func drain(
+        milliseconds: Int, isHandedOver: Bool = false, done: @escaping @Sendable () -> Void
+    ) {
+        if isHandedOver { accept(false) } else { listeners.forEach(stop) }
         let group = DispatchGroup()
         for shard in shards {
             group.enter()
@@ -188,6 +204,43 @@ package final class Server {
             _ = group.wait(timeout: .now() + .milliseconds(milliseconds))
             DispatchQueue.main.async { done() }
         }
+    }
+
+    /// Has /readyz tell that the end is near, so that clients are sent elsewhere.
+    package func announceEnd() {
+        for shard in shards { shard.post(.announceEnd) }
+    }
+
+    /// The sockets of all listeners: for another process that goes on with them.
+    package var sockets: [Listener] { listeners.map(\.listener) }
+
+    /// Has connections be kept between requests, or each end with its next answer.
+    package func keepConnections(_ keeps: Bool) {
+        for shard in shards { shard.post(.keepConnections(keeps)) }
+    }
+
+    /// Takes no more connections, though the sockets stay open and connections wait in them; or takes them
+    /// again.
+    package func accept(_ accepts: Bool) {
+        for opened in listeners {
+            if accepts {
+                start(opened)
+            } else {
+                for shard in shards { shard.post(.stopListening(opened.listener)) }
+            }
+        }
+    }
+
+    /// Shows that every shard and the refresh service move: `done` is called when they have.
+    package func ping(done: @escaping @Sendable () -> Void) {
+        let group = DispatchGroup()
+        for shard in shards {
+            group.enter()
+            shard.post(.ping { group.leave() })
+        }
+        group.enter()
+        runtime.sessions.ping { group.leave() }
+        group.notify(queue: .main, execute: done)
     }
 
     private func listener(_ address: ListenAddress) throws(RuntimeError) -> Listener {
@@ -203,6 +256,9 @@ package final class Server {
                 throw RuntimeError(reason: "listen: unix:\(path): \(RuntimeError.pathProblem)")
             }
             socketAddress = file
+        }
+        if let index = inherited.firstIndex(where: { $0.address == socketAddress }) {
+            return inherited.remove(at: index)
         }
         do throws(SystemError) {
             return try Listener(on: socketAddress)

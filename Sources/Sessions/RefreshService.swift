@@ -26,7 +26,8 @@ package final class RefreshService: Sendable {
     private let signing = DispatchQueue(label: "sessions.signing")
     private let signer: Mutex<TokenSigner>
     private let waiting = Mutex(Waiting())
-    private let book: Mutex<SessionBook>
+    /// nil while another process has the store.
+    private let book: Mutex<SessionBook?>
     private let feed: RevocationFeed
     /// How long a revocation may still matter: grows with the lifetime of tokens, and never shrinks, since
     /// the longer-lived are still about.
@@ -54,7 +55,7 @@ package final class RefreshService: Sendable {
     /// Has other rules hold from the next order on. Sessions keep the final deadline that they were given.
     package func change(to policy: SessionPolicy) {
         _ = revocationMemory.max(policy.revocationMemory, ordering: .relaxed)
-        book.withLock { $0.policy = policy }
+        book.withLock { $0?.policy = policy }
     }
 
     /// Has another key sign: whatever is issued when this has returned is its work.
@@ -64,14 +65,15 @@ package final class RefreshService: Sendable {
 
     /// Has the first of these keys make refresh tokens, and all of them be believed.
     package func change(refreshKeys: [RefreshKey]) {
-        book.withLock { $0.mint = RefreshTokenMint(keys: refreshKeys) }
+        book.withLock { $0?.mint = RefreshTokenMint(keys: refreshKeys) }
     }
 
     /// Tells every shard what was revoked lately; called once, before the first request is served.
     package func publishRecentRevocations(inForce: @escaping @Sendable () -> Void) throws(StoreError) {
         let now = clock()
         let since = now.advanced(byMilliseconds: -revocationMemory.load(ordering: .relaxed))
-        let recent = try book.withLock { book throws(StoreError) in try book.revocations(since: since) }
+        let recent = try book.withLock { book throws(StoreError) in try book?.revocations(since: since) ?? []
+        }
         feed.publish(
             recent, until: now.advanced(byMilliseconds: revocationMemory.load(ordering: .relaxed)),
             inForce: inForce)
@@ -123,16 +125,24 @@ package final class RefreshService: Sendable {
             return batch
         }
         let now = clock()
-        let outcome = book.withLock { $0.carryOut(orders.map(\.order), seen: seen, now: now) }
+        let outcome = book.withLock { $0?.carryOut(orders.map(\.order), seen: seen, now: now) }
+        guard let outcome else {
+            for pending in orders { pending.reply(.unavailable) }
+            endDrain()
+            return
+        }
         for event in outcome.events { audit(event) }
         let until = now.advanced(byMilliseconds: revocationMemory.load(ordering: .relaxed))
         deliver(outcome.results, to: orders, until: until)
+        endDrain(unseen: outcome.unseen)
+    }
+
+    private func endDrain(unseen: [Sighting] = []) {
         let isMore = waiting.withLock { waiting in
             // Told once per token, so not lost with a batch; but no reason to try again at once by
             // themselves.
-            waiting.isScheduled =
-                !waiting.orders.isEmpty || outcome.unseen.isEmpty && !waiting.seen.isEmpty
-            waiting.seen += outcome.unseen
+            waiting.isScheduled = !waiting.orders.isEmpty || unseen.isEmpty && !waiting.seen.isEmpty
+            waiting.seen += unseen
             return waiting.isScheduled
         }
         if isMore { queue.async { [self] in drain() } }
@@ -169,6 +179,37 @@ package final class RefreshService: Sendable {
         }
     }
 
+    // MARK: - Handing the store over
+
+    /// Carries out what waits and closes the store, so that another process can have it; from then on every
+    /// order is answered with `unavailable`.
+    ///
+    /// - Parameter done: called on the sessions queue.
+    package func release(done: @escaping @Sendable () -> Void) {
+        queue.async { [self] in
+            if waiting.withLock({ !$0.orders.isEmpty }) {
+                release(done: done)
+                return
+            }
+            book.withLock { $0 = nil }
+            done()
+        }
+    }
+
+    /// Takes orders again, by a store that is opened anew.
+    package func resume(
+        refreshKeys: [RefreshKey], policy: SessionPolicy,
+        opening open: @Sendable () throws(StoreError) -> sending any SessionStore
+    ) throws(StoreError) {
+        try book.withLock { book throws(StoreError) in
+            book = SessionBook(
+                store: try open(), mint: RefreshTokenMint(keys: refreshKeys), policy: policy)
+        }
+    }
+
+    /// Shows that the queue moves: `done` is called on it.
+    package func ping(done: @escaping @Sendable () -> Void) { queue.async(execute: done) }
+
     // MARK: - Copies
 
     /// Copies the store into a new file: a step, then whatever else waits on the queue, and so on. The file
@@ -176,7 +217,9 @@ package final class RefreshService: Sendable {
     private func copyStore(to path: String, reply: @escaping @Sendable (SessionReply) -> Void) {
         queue.async { [self] in
             do throws(StoreError) {
-                let isBegun = try book.withLock { book throws(StoreError) in try book.beginCopy(to: path) }
+                let isBegun = try book.withLock { book throws(StoreError) in
+                    try book?.beginCopy(to: path) ?? false
+                }
                 isBegun ? continueCopy(reply) : reply(.unavailable)
             } catch {
                 endCopy(error, reply)
@@ -186,7 +229,7 @@ package final class RefreshService: Sendable {
 
     private func continueCopy(_ reply: @escaping @Sendable (SessionReply) -> Void) {
         do throws(StoreError) {
-            if try book.withLock({ book throws(StoreError) in try book.continueCopy() }) {
+            if try book.withLock({ book throws(StoreError) in try book?.continueCopy() ?? true }) {
                 reply(.copied)
             } else {
                 queue.async { [self] in continueCopy(reply) }
@@ -197,7 +240,7 @@ package final class RefreshService: Sendable {
     }
 
     private func endCopy(_ error: StoreError, _ reply: @escaping @Sendable (SessionReply) -> Void) {
-        book.withLock { $0.endCopy() }
+        book.withLock { $0?.endCopy() }
         audit(AuditEvent(.storeFailed, reason: error.detail))
         reply(.unavailable)
     }

@@ -31,10 +31,13 @@ case .version:
     Console.print("auth-gateway \(Version.number)")
 case .check(let path):
     CheckCommand.run(path: path).end()
-case .run(let path):
+case .reload(let path, let isJSON):
+    signal(SIGPIPE, SIG_IGN)
+    ReloadCommand.run(configuration: path, isJSON: isJSON).end()
+case .run(let path, let takesOver):
     // Keys and sessions are nobody else's business, whatever the umask of the caller.
     umask(0o077)
     // A peer that has gone is an error of one write, never the end of the process.
     signal(SIGPIPE, SIG_IGN)
-    RunCommand(path: path).start()
+    RunCommand(path: path, takesOver: takesOver).start()
 }

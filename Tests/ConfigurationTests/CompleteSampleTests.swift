@@ -22,6 +22,8 @@ struct CompleteSampleTests {
         ]
         expected.tls = completeTLS()
         expected.workers = 4
+        expected.drainDelayMilliseconds = 5_000
+        expected.drainTimeoutMilliseconds = 60_000
         expected.stateDirectory = "/srv/auth gateway"
         expected.trustedProxies = [
             AddressRange(bytes: [10, 0, 0, 0], prefixBits: 8),

@@ -105,3 +105,24 @@ static inline int gateway_pending_error(int descriptor) {
 static inline int gateway_local_address(int descriptor, struct sockaddr *address, socklen_t *length) {
     return getsockname(descriptor, address, length) < 0 ? -errno : 0;
 }
+
+/// At most this many descriptors travel with one message: SCM_MAX_FD of the kernel.
+#define GATEWAY_DESCRIPTORS_MAX 253
+
+/* Sends bytes on a unix socket, and descriptors with them. */
+ssize_t gateway_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
+
+/* Receives bytes with the descriptors that come with them; there is room for GATEWAY_DESCRIPTORS_MAX of them. */
+ssize_t gateway_receive_descriptors(int socket, void *bytes, size_t count, int *descriptors, int *descriptor_count);
+
+/* The process at the other end of a unix socket, as it was when it connected. */
+int gateway_peer_process(int socket);
+
+/* Whether a descriptor is a socket that listens for streams: 1, 0, or -errno. */
+int gateway_listens(int descriptor);
+
+static inline ssize_t gateway_send_datagram(
+    int descriptor, const void *bytes, size_t count, const struct sockaddr *address, socklen_t length) {
+    ssize_t result = sendto(descriptor, bytes, count, MSG_NOSIGNAL, address, length);
+    return result < 0 ? -errno : result;
+}

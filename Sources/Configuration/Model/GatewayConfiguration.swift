@@ -9,6 +9,10 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var tls: TLSConfiguration?
     /// How many shards run; nil is one per core (`workers auto`).
     package var workers: Int?
+    /// How long it goes on serving after it was told to stop.
+    package var drainDelayMilliseconds: Int64 = 0
+    /// How long what has begun may take after that; below the 30 s that service managers give.
+    package var drainTimeoutMilliseconds: Int64 = 25_000
     /// Where signing keys and sessions.db live.
     package var stateDirectory = "/var/lib/auth-gateway"
     /// Whose X-Forwarded-For, -Proto, -Host, Forwarded and PROXY headers are believed; nobody's by default.

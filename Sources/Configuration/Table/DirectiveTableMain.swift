@@ -4,6 +4,9 @@ extension DirectiveTable {
     static let requestBody: ClosedRange<UInt64> = 1_024...(1 << 40)
     static let minimumRate: ClosedRange<UInt64> = 1...(1 << 30)
 
+    static let drainDelay: ClosedRange<Int64> = 0...5 * minute
+    static let drainTimeout: ClosedRange<Int64> = 0...day
+
     static let main: [Directive] = [
         Directive(
             "listen", in: [.main],
@@ -16,6 +19,13 @@ extension DirectiveTable {
         Directive(
             "workers", in: [.main], .arguments("auto|NUMBER", 1...1), default: "auto",
             "How many shards share the work, 1 to 256; auto is one for each core."),
+        Directive(
+            "drain_delay", in: [.main], .duration(drainDelay), default: "0s",
+            "How long it serves on when it is to stop, while /readyz says so to those who send clients."
+        ),
+        Directive(
+            "drain_timeout", in: [.main], .duration(drainTimeout), default: "25s",
+            "How long what has begun may take after that, before it is cut off."),
         Directive(
             "state_directory", in: [.main], .arguments("PATH", 1...1), default: "/var/lib/auth-gateway",
             "Where the signing keys and the session database live."),

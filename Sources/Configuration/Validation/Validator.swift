@@ -19,6 +19,8 @@ package struct Validator {
         readTrustedProxies(of: main, listeners: listens, into: &result)
         result.tls = tls(of: main, listeners: listens)
         result.workers = workers(of: main)
+        readDuration("drain_delay", of: main, into: &result.drainDelayMilliseconds)
+        readDuration("drain_timeout", of: main, into: &result.drainTimeoutMilliseconds)
         if let path = filePath(main.entry("state_directory")) { result.stateDirectory = path }
         checkChoice(main.entry("sessions"))
         result.limits = limits(of: main)

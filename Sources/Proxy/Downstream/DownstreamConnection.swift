@@ -44,7 +44,7 @@ final class DownstreamConnection: EventTarget {
     private(set) var hasEnded = false
     private(set) var isClosed = false
     /// The deadline of an idle connection is its last: it has nothing left to give back.
-    private var hasRested = true
+    var hasRested = true
     private var isPumping = false
     private var mustPump = false
     private var lingered = 0
@@ -249,24 +249,13 @@ final class DownstreamConnection: EventTarget {
         !exchange.requestIsComplete && (exchange.upstream?.acceptsContent ?? false)
     }
 
-    /// Nothing has come for a moment: an idle connection holds no buffers, and waits out its time.
-    private func rest() {
-        hasRested = true
-        shard.buffers.reclaim(&input)
-        shard.buffers.reclaim(&output)
-        head.block.release()
-        exchange.memo = TokenMemo()
-        shard.loop.setDeadline(
-            self, milliseconds: max(100, shard.limits.idleTimeoutMilliseconds - Self.restMilliseconds))
-    }
-
     // MARK: - The end
 
     /// The exchange is over and its answer has left: it is logged, and the connection goes on or closes.
     private func finish() {
         logExchange()
         unbindStream()
-        if !exchange.isPersistent || shard.isDraining {
+        if !exchange.isPersistent || !shard.keepsConnections {
             // Closing over unread bytes would send a reset, which can overtake the answer.
             exchange.requestIsComplete && input.isEmpty && transport.sayGoodbye() ? close() : linger()
             return
@@ -340,8 +329,6 @@ final class DownstreamConnection: EventTarget {
         shard.log(entry, head)
     }
 
-    /// After this long without a request a connection gives its buffers back.
-    private static let restMilliseconds: Int64 = 1_000
     private static let requestsPerTurnMax = 64
     private static let unsentBytesMax: Int32 = 64 * 1024
     private static let lingerMilliseconds: Int64 = 2_000

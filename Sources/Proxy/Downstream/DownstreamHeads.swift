@@ -89,7 +89,7 @@ extension DownstreamConnection {
             input.consume(count)
             headIsPartial = false
             exchange.begin(microseconds: shard.logsAccess ? Clock.microseconds : 0)
-            exchange.isPersistent = head.isPersistent && !shard.isDraining
+            exchange.isPersistent = head.isPersistent && shard.keepsConnections
             dispatchRequest()
         } catch {
             beginBrokenExchange()

@@ -64,7 +64,7 @@ extension DownstreamConnection {
 
     /// What the answer says about the connection (RFC 9112 §9.6; an HTTP/1.0 client must be told to stay).
     private var connectionField: StaticString? {
-        if !exchange.isPersistent || shard.isDraining { return "close" }
+        if !exchange.isPersistent || !shard.keepsConnections { return "close" }
         return head.version == .http10 ? "keep-alive" : nil
     }
 

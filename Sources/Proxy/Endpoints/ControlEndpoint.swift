@@ -44,7 +44,7 @@ enum ControlEndpoint {
     private static func respondReadiness(_ connection: DownstreamConnection) {
         // The listener opens only once keys, store and revocations are loaded; draining is what ends
         // readiness.
-        if connection.shard.isDraining {
+        if !connection.shard.isReady {
             connection.refuse(.shuttingDown)
         } else {
             connection.respond(.json(200, Array("{\"ready\":true}".utf8)))

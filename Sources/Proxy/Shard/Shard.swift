@@ -22,6 +22,10 @@ package final class Shard {
     var requestIDs = RequestIDMint()
     let metrics: ShardMetrics
     private(set) var isDraining = false
+    /// Whether clients had better be sent here.
+    private(set) var isReady = true
+    /// Whether connections are kept between requests.
+    private(set) var keepsConnections = true
     /// The wall time of the current batch of events.
     private(set) var wallTime = Clock.wall
     /// The same as HTTP writes it, made anew when a second has passed and somebody asks.
@@ -139,6 +143,9 @@ package final class Shard {
             case .changeKeys(let runtime, let inForce):
                 changeKeys(to: runtime)
                 inForce()
+            case .announceEnd: isReady = false
+            case .keepConnections(let keeps): keepConnections(keeps)
+            case .ping(let awake): awake()
             case .drain(let drained):
                 self.drained = drained
                 drain()
@@ -260,16 +267,23 @@ package final class Shard {
         tellWhenDrained()
     }
 
-    /// Ends idle connections at once; the others end with the exchange that is under way.
+    /// Serves what has begun, and nothing more.
     private func drain() {
         isDraining = true
+        isReady = false
         for pool in pools { pool.closeIdle() }
-        for target in loop.allTargets {
-            if let connection = target as? DownstreamConnection, connection.exchange.phase == .idle {
-                connection.close()
-            }
-        }
+        keepConnections(false)
         tellWhenDrained()
+    }
+
+    /// Idle connections get a moment for one more request before they are closed: who sends them without a
+    /// pause is told in the answer that the connection ends (RFC 9112 §9.6), and loses nothing.
+    private func keepConnections(_ keeps: Bool) {
+        keepsConnections = keeps
+        if keeps { return }
+        for target in loop.allTargets {
+            if let connection = target as? DownstreamConnection { connection.endSoon() }
+        }
     }
 
     private func tellWhenDrained() {

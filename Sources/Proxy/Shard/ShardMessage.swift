@@ -47,6 +47,12 @@ package enum ShardMessage: Sendable {
     case change(GatewayRuntime, inForce: @Sendable () -> Void)
     /// The same configuration with other keys of our own: what a key that stays has let in stays let in.
     case changeKeys(GatewayRuntime, inForce: @Sendable () -> Void)
+    /// Whether connections are kept between requests; otherwise each ends with its next answer, or soon.
+    case keepConnections(Bool)
+    /// The end is near: /readyz says so.
+    case announceEnd
+    /// Shows that the shard is awake.
+    case ping(@Sendable () -> Void)
     /// Serve what has begun, begin nothing new; `drained` is called when no connection is left.
     case drain(drained: @Sendable () -> Void)
 }

@@ -7,7 +7,9 @@ import Primitives
 
 /// What the program was asked to do.
 enum Command: Equatable {
-    case run(configuration: String)
+    /// - Parameter takesOver: from the gateway that runs on the same state directory.
+    case run(configuration: String, takesOver: Bool)
+    case reload(configuration: String, isJSON: Bool)
     case check(configuration: String)
     case keys(KeysRequest, configuration: String)
     case token(TokenRequest, configuration: String)
@@ -52,10 +54,20 @@ enum CommandLineParser {
         guard let verb = arguments.first else { return usage("a command is needed") }
         let rest = Array(arguments.dropFirst())
         switch verb {
-        case "run", "check", "-t":
+        case "run":
             if rest.contains("-h") || rest.contains("--help") { return .success(.help) }
-            return configurationPath(rest).map {
-                verb == "run" ? .run(configuration: $0) : .check(configuration: $0)
+            let takesOver = rest.contains(RunCommand.takeOverOption)
+            return configurationPath(rest.filter { $0 != RunCommand.takeOverOption }).map {
+                .run(configuration: $0, takesOver: takesOver)
+            }
+        case "check", "-t":
+            if rest.contains("-h") || rest.contains("--help") { return .success(.help) }
+            return configurationPath(rest).map { .check(configuration: $0) }
+        case "reload":
+            if rest.contains("-h") || rest.contains("--help") { return .success(.text(ReloadCommand.help)) }
+            let isJSON = rest.contains("--json")
+            return configurationPath(rest.filter { $0 != "--json" }).map {
+                .reload(configuration: $0, isJSON: isJSON)
             }
         case "keys": return KeysCommandLine.parse(rest, defaultPath: defaultPath)
         case "token": return TokenCommandLine.parse(rest, defaultPath: defaultPath)
@@ -87,13 +99,14 @@ enum CommandLineParser {
 
     /// Verbs that are to come: known, so that nobody takes them for a typing error.
     private static let laterVerbs: Set<String> = [
-        "reload", "healthcheck", "explain",
+        "healthcheck", "explain",
     ]
 
     private static let defaultPath = "/etc/auth-gateway/gateway.conf"
 
     private static let synopsis = """
-        usage: auth-gateway run [-c FILE]      serve
+        usage: auth-gateway run [-c FILE]      serve; with --take-over, from where a running gateway stands
+               auth-gateway reload [-c FILE]   have the running gateway take up its configuration
                auth-gateway check [-c FILE]    check a configuration and say everything that is wrong with it
                auth-gateway keys …             show, change and take back keys: see keys --help
                auth-gateway token …            issue a token, or say why one is refused: see token --help

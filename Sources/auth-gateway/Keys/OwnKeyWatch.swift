@@ -23,6 +23,8 @@ final class OwnKeyWatch {
     private let sessions: RefreshService
     private let services: GatewayServices
 
+    var refreshKeys: [RefreshKey] { keys.refreshKeys }
+
     /// How often the files are looked at.
     static let intervalSeconds = 10
 

@@ -1,6 +1,7 @@
 // Signals, and the orderly end: no new connections, the others end with their exchange, and then the logs are
 // complete.
 
+import Configuration
 import Dispatch
 import Glibc
 import Network
@@ -10,8 +11,9 @@ import Proxy
 extension RunCommand {
     func handleSignals() {
         do throws(SystemError) {
-            signals = try Signals([SIGHUP, SIGTERM, SIGINT], queue: .main) { [self] number in
-                MainActor.assumeIsolated { number == SIGHUP ? reload() : stop() }
+            signals = try Signals([SIGHUP, SIGTERM, SIGINT, SIGUSR2, SIGCHLD], queue: .main) {
+                [self] number in
+                MainActor.assumeIsolated { heed(number) }
             }
         } catch {
             Console.error("auth-gateway: signals cannot be watched: \(error)")
@@ -19,29 +21,36 @@ extension RunCommand {
         }
     }
 
+    private func heed(_ signal: Int32) {
+        switch signal {
+        case SIGHUP: reload()
+        case SIGUSR2: startSuccessor()
+        case SIGCHLD: noteEndedProcesses()
+        default: stop()
+        }
+    }
+
     /// The first signal drains; a second one does not wait.
     private func stop() {
-        if isStopping {
+        guard !isStopping, let server, let configuration else {
             end()
             return
         }
         isStopping = true
-        logs?.service.info("stopping: no new connections, the others end with their exchange")
-        guard let server else {
-            end()
-            return
-        }
-        server.drain(milliseconds: Self.drainMilliseconds) { [self] in
-            MainActor.assumeIsolated { () -> Void in end() }
+        supervision?.tell("STOPPING=1", "STATUS=stopping")
+        processSocket?.removeFile()
+        server.announceEnd()
+        after(milliseconds: Int(configuration.drainDelayMilliseconds)) { [self] in
+            logs?.service.info("stopping: no new connections, the others end with their exchange")
+            server.drain(milliseconds: Int(configuration.drainTimeoutMilliseconds)) { [self] in
+                MainActor.assumeIsolated { () -> Void in end() }
+            }
         }
     }
 
-    private func end() {
+    func end() {
         logs?.service.info("stopped")
         logs?.flush()
         ExitCode.success.end()
     }
-
-    /// Within the 30 s that service managers give.
-    private static let drainMilliseconds = 25_000
 }

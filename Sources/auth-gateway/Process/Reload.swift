@@ -1,22 +1,57 @@
-// SIGHUP: the new configuration whole, or the old one as it was. What cannot change in a running process is
-// said, and stays.
+// SIGHUP and `auth-gateway reload`: the new configuration whole, or the old one as it was. What cannot change
+// in a running process is said, and stays.
 
 import Configuration
+import Network
 import Observability
 import Primitives
-import Network
 import Proxy
 import Sessions
 
+/// How a reload has ended.
+enum ReloadOutcome: Equatable {
+    case inForce
+    /// - Parameter findings: what is wrong with the configuration, as `check` says it.
+    case refused(reason: String, findings: [String])
+
+    /// As one line for another process.
+    var line: String {
+        var json = JSONWriter()
+        json.beginObject()
+        switch self {
+        case .inForce: json.boolean("reloaded", true)
+        case .refused(let reason, let findings):
+            json.boolean("reloaded", false)
+            json.string("reason", reason)
+            json.beginArray("findings")
+            for finding in findings { json.string(nil, finding) }
+            json.endArray()
+        }
+        json.endObject()
+        return String(decoding: json.bytes, as: UTF8.self)
+    }
+}
+
 extension RunCommand {
     /// Takes up what the configuration file says now.
-    func reload() {
-        guard let server, let keyWatch, let sessions, let services, let old = configuration, !isStopping
-        else { return }
+    ///
+    /// - Parameter done: told when every shard works by it, or that nothing has changed.
+    func reload(done: @escaping @MainActor @Sendable (ReloadOutcome) -> Void = { _ in }) {
+        guard let server, let keyWatch, let sessions, let services, let old = configuration, !isStopping,
+            handOver == nil
+        else {
+            done(.refused(reason: "the gateway is stopping", findings: []))
+            return
+        }
+        supervision?.tell("RELOADING=1", "MONOTONIC_USEC=\(Clock.microseconds)")
+        let ended: @MainActor @Sendable (ReloadOutcome) -> Void = { [self] outcome in
+            supervision?.tell("READY=1")
+            done(outcome)
+        }
         let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
         for diagnostic in loaded.diagnostics { services.log.warning(diagnostic.rendered) }
         guard let new = loaded.configuration else {
-            refuseReload("\(path) has errors")
+            refuseReload("\(path) has errors", loaded.diagnostics, ended)
             return
         }
         do throws(RuntimeError) {
@@ -29,10 +64,11 @@ extension RunCommand {
             try server.change(to: runtime, tls: tls) { [services, path] in
                 services.log.info("reloaded \(path)")
                 services.audit.record("config_reloaded", [])
+                MainActor.assumeIsolated { ended(.inForce) }
             }
             keyWatch.change(to: keys)
         } catch {
-            refuseReload(error.reason)
+            refuseReload(error.reason, loaded.diagnostics, ended)
             return
         }
         certificateFiles = GatewayTLS.files(of: new)
@@ -46,8 +82,11 @@ extension RunCommand {
         }
     }
 
-    private func refuseReload(_ reason: String) {
+    private func refuseReload(
+        _ reason: String, _ findings: [Diagnostic], _ done: @MainActor (ReloadOutcome) -> Void
+    ) {
         services?.log.error("reload refused, the old configuration stays: \(reason)")
         services?.audit.record("config_reload_refused", [])
+        done(.refused(reason: reason, findings: findings.map(\.rendered)))
     }
 }

@@ -30,8 +30,17 @@ final class RunCommand {
     var timers: [any DispatchSourceTimer] = []
     var signals: Signals?
     var isStopping = false
+    /// Whether a gateway that runs is to be taken over from.
+    private let takesOver: Bool
+    var supervision: Supervision?
+    var processSocket: ProcessSocket?
+    /// A successor that is about to take over.
+    var handOver: HandOver?
 
-    init(path: String) { self.path = path }
+    init(path: String, takesOver: Bool) {
+        self.path = path
+        self.takesOver = takesOver
+    }
 
     /// Starts serving, and never returns.
     func start() -> Never {
@@ -58,17 +67,26 @@ final class RunCommand {
     private func serve(_ configuration: GatewayConfiguration) throws {
         let logs = try Logs(configuration.logs)
         self.logs = logs
+        supervision = Supervision(hasTakenOver: takesOver)
+        let inherited: [Listener]
+        let predecessor: Predecessor?
+        let state: StateDirectory
         let keys: OwnKeys
         let feed = RevocationFeed()
         let sessions: RefreshService
         do {
-            let state = try StateDirectory(path: configuration.stateDirectory)
+            state = try StateDirectory(path: configuration.stateDirectory)
+            predecessor = takesOver ? try Predecessor(state) : nil
+            inherited = try predecessor?.listeners ?? Activation.takeListeners()
             keys = try ownKeys(configuration)
+            try predecessor?.awaitRelease()
             sessions = try makeSessions(configuration, state, keys, feed, logs)
         } catch let problem as StateDirectory.Problem {
             throw StartProblem(reason: problem.reason)
         } catch let error as StoreError {
             throw StartProblem(reason: error.detail)
+        } catch let error as SystemError {
+            throw StartProblem(reason: "the sockets that were passed to it cannot be used: \(error)")
         }
         let census = ConnectionCensus(
             totalMax: configuration.limits.connections,
@@ -86,7 +104,7 @@ final class RunCommand {
                 logs.service.warning(remark.text)
             }
             let tls = try GatewayTLS.server(configuration, ticketKeys: ticketKeys)
-            let server = Server(runtime, tls: tls)
+            let server = Server(runtime, tls: tls, inherited: inherited)
             self.server = server
             watchCertificates()
             let keyWatch = OwnKeyWatch(keys, server, sessions, services)
@@ -99,7 +117,12 @@ final class RunCommand {
             try sessions.publishRecentRevocations { inForce.signal() }
             inForce.wait()
             let addresses = try server.listen()
-            logs.service.info("serving on \(addresses.map(\.description).joined(separator: ", "))")
+            try predecessor?.tellServing()
+            listenToProcesses(state, takesPlace: predecessor != nil)
+            let places = addresses.map(\.description).joined(separator: ", ")
+            logs.service.info("serving on \(places)")
+            supervision?.tell("READY=1", "STATUS=serving on \(places)")
+            showLife()
         } catch let error as RuntimeError {
             throw StartProblem(reason: error.reason)
         } catch let error as StoreError {
@@ -136,12 +159,31 @@ final class RunCommand {
             })
     }
 
+    /// Shows the supervisor, where it asks for it, that every queue moves.
+    private func showLife() {
+        guard let supervision, let interval = supervision.watchdogMicroseconds else { return }
+        // sd_watchdog_enabled(3): "about half of the time".
+        every(milliseconds: Int(max(1, interval / 2000))) { [self] in
+            server?.ping { supervision.tell("WATCHDOG=1") }
+        }
+    }
+
     func every(seconds: Int, _ action: @escaping @MainActor () -> Void) {
+        every(milliseconds: seconds * 1000, action)
+    }
+
+    private func every(milliseconds: Int, _ action: @escaping @MainActor () -> Void) {
         let timer = DispatchSource.makeTimerSource(queue: .main)
-        timer.schedule(deadline: .now() + .seconds(seconds), repeating: .seconds(seconds))
+        timer.schedule(deadline: .now() + .milliseconds(milliseconds), repeating: .milliseconds(milliseconds))
         timer.setEventHandler { MainActor.assumeIsolated { action() } }
         timer.resume()
         timers.append(timer)
+    }
+
+    func after(milliseconds: Int, _ action: @escaping @MainActor @Sendable () -> Void) {
+        DispatchQueue.main.asyncAfter(deadline: .now() + .milliseconds(milliseconds)) {
+            MainActor.assumeIsolated { action() }
+        }
     }
 }
 

@@ -18,7 +18,12 @@ struct StateDirectory {
         try Self.make(path)
     }
 
-    var databasePath: String { "\(path)/sessions.db" }
+    var databasePath: String { Self.databasePath(in: path) }
+    /// Where other processes can speak to the gateway.
+    var socketPath: String { Self.socketPath(in: path) }
+
+    static func databasePath(in path: String) -> String { "\(path)/sessions.db" }
+    static func socketPath(in path: String) -> String { "\(path)/gateway.sock" }
 
     /// Makes a directory of its owner alone; one that is there stays as it is.
     static func make(_ path: String) throws(Problem) {

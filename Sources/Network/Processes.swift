@@ -1,0 +1,16 @@
+// Other programs that this process starts.
+
+/// Starting programs, and learning of their end.
+package enum Processes {
+    /// Starts a program with the environment of this process.
+    ///
+    /// - Parameter arguments: the first is its path, or its name in PATH.
+    /// - Returns: the number of the process.
+    package static func start(_ arguments: [String]) throws(SystemError) -> Int32 {
+        try Syscalls.start(arguments)
+    }
+
+    /// One that was started here and has ended since, with its status as wait(2) tells it; nil when there is
+    /// none.
+    package static func ended() -> (process: Int32, status: Int32)? { Syscalls.endedProcess() }
+}

@@ -1,0 +1,54 @@
+// `auth-gateway reload`: has the running gateway read its configuration again, and says how that went.
+
+import Configuration
+import Network
+import Primitives
+
+/// Reloads the running gateway.
+enum ReloadCommand {
+    static let help = """
+        usage: auth-gateway reload [-c FILE] [--json]
+
+        Has the gateway that runs on the state directory of this configuration read its own one again: it
+        changes over whole, or stays as it was and says why. Ends when every worker goes by it.
+
+          -c FILE   the configuration that names the state directory
+          --json    print the outcome as JSON: {"reloaded": BOOL, "reason": TEXT, "findings": [TEXT…]}
+
+        Exit codes: 0 in force, 1 refused or no gateway runs, 2 usage, 78 bad configuration.
+        """
+
+    static func run(configuration path: String, isJSON: Bool) -> ExitCode {
+        guard let configuration = CheckCommand.configuration(at: path) else { return .configuration }
+        let socket = StateDirectory.socketPath(in: configuration.stateDirectory)
+        let answer: LocalStream.Received
+        do throws(SystemError) {
+            let stream = try LocalStream(connectingTo: socket, seconds: seconds)
+            try stream.send("reload")
+            answer = try stream.receive()
+        } catch {
+            let isAbsent = error.isNotFound || error.isRefusal
+            Console.error("auth-gateway: \(isAbsent ? "no gateway runs on" : "\(error) at") \(socket)")
+            return .failure
+        }
+        guard case .line(let line) = answer,
+            let outcome = try? JSONDocument(parsing: Array(line.utf8), nodesMax: 4096)
+        else {
+            Console.error("auth-gateway: the gateway has not said how the reload went")
+            return .failure
+        }
+        let isReloaded = outcome.root["reloaded"]?.boolean ?? false
+        if isJSON {
+            Console.print(line)
+        } else if isReloaded {
+            Console.print("reloaded")
+        } else {
+            for finding in outcome.root["findings"]?.elements ?? [] { Console.error(finding.string ?? "") }
+            Console.error(
+                "auth-gateway: refused, the old configuration stays: \(outcome.root["reason"]?.string ?? "")")
+        }
+        return isReloaded ? .success : .failure
+    }
+
+    private static let seconds = 60
+}
