@@ -6,6 +6,7 @@
 # them.
 
 import atexit
+import ctypes
 import json
 import os
 import re
@@ -110,6 +111,40 @@ class Demo:
         self.process.stdout.close()
 
 
+class Orphan:
+    """A process that one of ours has started, and that is ours since that one has ended."""
+
+    def __init__(self, pid):
+        self.pid, self.returncode = pid, None
+        _running.append(self)
+
+    def poll(self):
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, seconds=10):
+        wait_until(lambda: self.poll() is not None, seconds, "the end of a process")
+        return self.returncode
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+
+def adopt_orphans():
+    """Makes whom our processes leave behind ours: prctl(PR_SET_CHILD_SUBREAPER)."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+
+
 class Gateway:
     """A gateway with its configuration, state and logs in one temporary directory."""
 
@@ -127,7 +162,10 @@ class Gateway:
         host="localhost",
         tls=None,
         start=True,
+        **options,
     ):
+        # What a start is given beside its configuration: `env`, `pass_fds`.
+        self.options = options
         self.home = directory()
         self.port, self.control_port = free_port(), free_port()
         self.state = os.path.join(self.home, "state")
@@ -159,12 +197,13 @@ upstream api {{ server http://127.0.0.1:{upstream_port}; {upstream} }}
         if start:
             self.start()
 
-    def start(self):
+    def start(self, *arguments):
         """Starts it and returns once it serves; the seconds that took."""
         began = time.monotonic()
         offset = os.path.getsize(self.service_path) if os.path.exists(self.service_path) else 0
         with open(self.service_path, "ab") as errors:
-            self.process = launch([GATEWAY, "run", "-c", self.config], stdout=errors, stderr=errors)
+            command = self.options.pop("command", []) + [GATEWAY, "run", "-c", self.config, *arguments]
+            self.process = launch(command, stdout=errors, stderr=errors, **self.options)
 
         def serves():
             text = self.service_log()[offset:]
