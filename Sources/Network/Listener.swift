@@ -63,6 +63,11 @@ package final class Listener: Sendable {
     /// The next connection that waits, if any: for who takes them without a shard.
     package func accept() throws(SystemError) -> Accepted? { try Syscalls.accept(descriptor.raw) }
 
+    /// Gives the file of a unix socket to a user, who is to remove it in the end.
+    package func giveFile(to user: Privileges.User) throws(SystemError) {
+        if file != nil { try Privileges.give(address.path, to: user) }
+    }
+
     /// Removes what it stands at in the file system: nobody new finds it any more.
     package func removeFile() { file?.remove() }
 

@@ -93,6 +93,48 @@ extension Syscalls {
         try check(result, "sendto")
     }
 
+    // MARK: - Who the process is
+
+    /// The numbers of a user; nil when nobody is called so.
+    static func user(named name: String) -> (user: uid_t, group: gid_t)? {
+        unsafe name.withCString { name in
+            guard let entry = unsafe getpwnam(name) else { return nil }
+            return unsafe (entry.pointee.pw_uid, entry.pointee.pw_gid)
+        }
+    }
+
+    /// The number of a group; nil when none is called so.
+    static func group(named name: String) -> gid_t? {
+        unsafe name.withCString { unsafe getgrnam($0)?.pointee.gr_gid }
+    }
+
+    /// Has the whole process be another user, for good: group and further groups first, since nobody but root
+    /// can change them.
+    static func become(_ user: uid_t, _ group: gid_t, named name: String) throws(SystemError) {
+        if unsafe name.withCString({ unsafe initgroups($0, group) }) < 0 {
+            throw SystemError(code: errno, call: "initgroups")
+        }
+        if setgid(group) < 0 { throw SystemError(code: errno, call: "setgid") }
+        if setuid(user) < 0 { throw SystemError(code: errno, call: "setuid") }
+        // What cannot be undone has been done.
+        precondition(user == 0 || setuid(0) < 0, "the rights of root are still there")
+    }
+
+    /// Gives a file to a user.
+    static func give(_ path: String, to user: uid_t, _ group: gid_t) throws(SystemError) {
+        if unsafe path.withCString({ unsafe chown($0, user, group) }) < 0 {
+            throw SystemError(code: errno, call: "chown \(path)")
+        }
+    }
+
+    /// Has the kernel write no image of this process' memory, with all its keys, when it crashes.
+    static func refuseCoreDumps() throws(SystemError) {
+        var none = rlimit(rlim_cur: 0, rlim_max: 0)
+        if unsafe setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none) < 0 {
+            throw SystemError(code: errno, call: "setrlimit")
+        }
+    }
+
     // MARK: - Processes
 
     /// Starts a program, with the environment of this process and of its descriptors the standard three.

@@ -1,7 +1,7 @@
 // The running gateway: builds the shards, opens the listeners, and ends in order. Which listeners there are
 // is decided on the main queue; the shards take connections from them, and are reached by messages.
 
-import Configuration
+package import Configuration
 import Dispatch
 package import JOSE
 package import Network
@@ -243,27 +243,51 @@ package final class Server {
         group.notify(queue: .main, execute: done)
     }
 
-    private func listener(_ address: ListenAddress) throws(RuntimeError) -> Listener {
-        let socketAddress: SocketAddress
+    /// Opens the listeners of a configuration before there is anybody to serve: for a process that may not do
+    /// so later.
+    ///
+    /// - Parameter inherited: sockets that listen already; they are among the answer.
+    package static func bind(
+        _ configuration: GatewayConfiguration, inherited: [Listener]
+    ) throws(RuntimeError) -> [Listener] {
+        var addresses = configuration.listeners.map(\.address)
+        if let control = configuration.control { addresses.append(control.address) }
+        var listeners = inherited
+        for address in addresses {
+            let address = try socketAddress(address)
+            if !listeners.contains(where: { $0.address == address }) { listeners.append(try bind(address)) }
+        }
+        return listeners
+    }
+
+    private func listener(_ configured: ListenAddress) throws(RuntimeError) -> Listener {
+        let address = try Self.socketAddress(configured)
+        guard let index = inherited.firstIndex(where: { $0.address == address }) else {
+            return try Self.bind(address)
+        }
+        return inherited.remove(at: index)
+    }
+
+    private static func bind(_ address: SocketAddress) throws(RuntimeError) -> Listener {
+        do throws(SystemError) {
+            return try Listener(on: address)
+        } catch {
+            throw RuntimeError(reason: "cannot listen on \(address): \(error.reason)")
+        }
+    }
+
+    private static func socketAddress(_ address: ListenAddress) throws(RuntimeError) -> SocketAddress {
         switch address {
         case .ip(let host, let port):
             guard let literal = SocketAddress(host: host, port: port) else {
                 throw RuntimeError(reason: "listen: '\(host)' is no IP address")
             }
-            socketAddress = literal
+            return literal
         case .unix(let path):
             guard let file = SocketAddress(unixPath: path) else {
                 throw RuntimeError(reason: "listen: unix:\(path): \(RuntimeError.pathProblem)")
             }
-            socketAddress = file
-        }
-        if let index = inherited.firstIndex(where: { $0.address == socketAddress }) {
-            return inherited.remove(at: index)
-        }
-        do throws(SystemError) {
-            return try Listener(on: socketAddress)
-        } catch {
-            throw RuntimeError(reason: "cannot listen on \(socketAddress): \(error.reason)")
+            return file
         }
     }
 }

@@ -22,6 +22,7 @@ struct CompleteSampleTests {
         ]
         expected.tls = completeTLS()
         expected.workers = 4
+        expected.user = UserConfiguration(name: "gateway", group: "www-data")
         expected.drainDelayMilliseconds = 5_000
         expected.drainTimeoutMilliseconds = 60_000
         expected.stateDirectory = "/srv/auth gateway"

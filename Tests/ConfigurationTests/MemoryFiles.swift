@@ -64,7 +64,7 @@ let completeSample = """
     listen unix:/run/gateway/http.sock;
     listen 0.0.0.0:80 redirect_to_https;
     listen 0.0.0.0:443 proxy_protocol tls;
-    workers 4;  drain_delay 5s;  drain_timeout 1m;
+    workers 4;  user gateway www-data;  drain_delay 5s;  drain_timeout 1m;
     state_directory "/srv/auth gateway";
     trusted_proxies 10.0.0.0/8 fd00::/8;
     trusted_proxies unix;

@@ -9,6 +9,8 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var tls: TLSConfiguration?
     /// How many shards run; nil is one per core (`workers auto`).
     package var workers: Int?
+    /// Who the process becomes when root starts it; nil is nobody else.
+    package var user: UserConfiguration?
     /// How long it goes on serving after it was told to stop.
     package var drainDelayMilliseconds: Int64 = 0
     /// How long what has begun may take after that; below the 30 s that service managers give.
@@ -34,6 +36,18 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var routes: [RouteConfiguration] = []
 
     package init() {}
+}
+
+/// A `user` directive.
+package struct UserConfiguration: Sendable, Equatable {
+    package var name: String
+    /// nil is the user's own.
+    package var group: String?
+
+    package init(name: String, group: String? = nil) {
+        self.name = name
+        self.group = group
+    }
 }
 
 /// A `listen` directive.

@@ -19,6 +19,9 @@ package struct Validator {
         readTrustedProxies(of: main, listeners: listens, into: &result)
         result.tls = tls(of: main, listeners: listens)
         result.workers = workers(of: main)
+        if let names = main.entry("user")?.arguments.map(\.text) {
+            result.user = UserConfiguration(name: names[0], group: names.count > 1 ? names[1] : nil)
+        }
         readDuration("drain_delay", of: main, into: &result.drainDelayMilliseconds)
         readDuration("drain_timeout", of: main, into: &result.drainTimeoutMilliseconds)
         if let path = filePath(main.entry("state_directory")) { result.stateDirectory = path }

@@ -31,7 +31,7 @@ final class RunCommand {
     var signals: Signals?
     var isStopping = false
     /// Whether a gateway that runs is to be taken over from.
-    private let takesOver: Bool
+    let takesOver: Bool
     var supervision: Supervision?
     var processSocket: ProcessSocket?
     /// A successor that is about to take over.
@@ -65,19 +65,16 @@ final class RunCommand {
     }
 
     private func serve(_ configuration: GatewayConfiguration) throws {
+        supervision = Supervision(hasTakenOver: takesOver)
+        let (inherited, predecessor) = try ground(configuration)
         let logs = try Logs(configuration.logs)
         self.logs = logs
-        supervision = Supervision(hasTakenOver: takesOver)
-        let inherited: [Listener]
-        let predecessor: Predecessor?
         let state: StateDirectory
         let keys: OwnKeys
         let feed = RevocationFeed()
         let sessions: RefreshService
         do {
             state = try StateDirectory(path: configuration.stateDirectory)
-            predecessor = takesOver ? try Predecessor(state) : nil
-            inherited = try predecessor?.listeners ?? Activation.takeListeners()
             keys = try ownKeys(configuration)
             try predecessor?.awaitRelease()
             sessions = try makeSessions(configuration, state, keys, feed, logs)
@@ -85,8 +82,6 @@ final class RunCommand {
             throw StartProblem(reason: problem.reason)
         } catch let error as StoreError {
             throw StartProblem(reason: error.detail)
-        } catch let error as SystemError {
-            throw StartProblem(reason: "the sockets that were passed to it cannot be used: \(error)")
         }
         let census = ConnectionCensus(
             totalMax: configuration.limits.connections,

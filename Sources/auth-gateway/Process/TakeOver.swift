@@ -11,9 +11,10 @@ struct Predecessor {
     let listeners: [Listener]
 
     /// nil: nobody serves on this state directory.
-    init?(_ state: StateDirectory) throws(StartProblem) {
+    init?(in directory: String) throws(StartProblem) {
         do throws(SystemError) {
-            stream = try LocalStream(connectingTo: state.socketPath, seconds: Self.seconds)
+            stream = try LocalStream(
+                connectingTo: StateDirectory.socketPath(in: directory), seconds: Self.seconds)
         } catch {
             if error.isNotFound || error.isRefusal { return nil }
             throw StartProblem(reason: "the running gateway cannot be reached: \(error)")
