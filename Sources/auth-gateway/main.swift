@@ -34,6 +34,9 @@ case .check(let path):
 case .reload(let path, let isJSON):
     signal(SIGPIPE, SIG_IGN)
     ReloadCommand.run(configuration: path, isJSON: isJSON).end()
+case .healthcheck(let path, let isLive):
+    signal(SIGPIPE, SIG_IGN)
+    HealthcheckCommand.run(configuration: path, isLive: isLive).end()
 case .run(let path, let takesOver):
     // Keys and sessions are nobody else's business, whatever the umask of the caller.
     umask(0o077)

@@ -10,6 +10,7 @@ enum Command: Equatable {
     /// - Parameter takesOver: from the gateway that runs on the same state directory.
     case run(configuration: String, takesOver: Bool)
     case reload(configuration: String, isJSON: Bool)
+    case healthcheck(configuration: String, isLive: Bool)
     case check(configuration: String)
     case keys(KeysRequest, configuration: String)
     case token(TokenRequest, configuration: String)
@@ -69,6 +70,14 @@ enum CommandLineParser {
             return configurationPath(rest.filter { $0 != "--json" }).map {
                 .reload(configuration: $0, isJSON: isJSON)
             }
+        case "healthcheck":
+            if rest.contains("-h") || rest.contains("--help") {
+                return .success(.text(HealthcheckCommand.help))
+            }
+            let isLive = rest.contains("--live")
+            return configurationPath(rest.filter { $0 != "--live" }).map {
+                .healthcheck(configuration: $0, isLive: isLive)
+            }
         case "keys": return KeysCommandLine.parse(rest, defaultPath: defaultPath)
         case "token": return TokenCommandLine.parse(rest, defaultPath: defaultPath)
         case "sessions": return SessionsCommandLine.parse(rest, defaultPath: defaultPath)
@@ -99,7 +108,7 @@ enum CommandLineParser {
 
     /// Verbs that are to come: known, so that nobody takes them for a typing error.
     private static let laterVerbs: Set<String> = [
-        "healthcheck", "explain",
+        "explain",
     ]
 
     private static let defaultPath = "/etc/auth-gateway/gateway.conf"
@@ -107,6 +116,7 @@ enum CommandLineParser {
     private static let synopsis = """
         usage: auth-gateway run [-c FILE]      serve; with --take-over, from where a running gateway stands
                auth-gateway reload [-c FILE]   have the running gateway take up its configuration
+               auth-gateway healthcheck        say whether it is ready: see healthcheck --help
                auth-gateway check [-c FILE]    check a configuration and say everything that is wrong with it
                auth-gateway keys …             show, change and take back keys: see keys --help
                auth-gateway token …            issue a token, or say why one is refused: see token --help
