@@ -57,6 +57,9 @@ struct TreeTests {
         .enabled(if: Repository.current.contains("ARCHITECTURE.md"), "ARCHITECTURE.md is still missing"))
     func architectureLinks() { checkLinks("ARCHITECTURE.md") }
 
+    @Test("links of the security page lead to files, the tests that it names among them")
+    func securityLinks() { checkLinks("SECURITY.md") }
+
     private func checkLinks(_ path: String) {
         let text = repository.text(path) ?? ""
         DocumentRules.brokenLinks(path: path, text: text, exists: repository.contains).report()
