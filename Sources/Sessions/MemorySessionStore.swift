@@ -14,6 +14,7 @@ package final class MemorySessionStore: SessionStore {
         var sessionsEpoch: Int64
         var spared: Revocation.Spared?
         var raised: WallTime
+        var trail: [UInt8] = []
     }
 
     private enum Change {
@@ -112,7 +113,7 @@ package final class MemorySessionStore: SessionStore {
     }
 
     package func end(_ sid: SessionID, _ ending: Session.Ending) throws(StoreError) -> Session? {
-        guard let before = sessions[sid], before.ended == nil else { return nil }
+        guard let before = sessions[sid], !stored(before).isOver else { return nil }
         var session = before
         session.ended = ending
         set(sid, session)
@@ -120,7 +121,8 @@ package final class MemorySessionStore: SessionStore {
     }
 
     package func raiseEpoch(
-        of subject: String, endingSessions: Bool, sparing sid: SessionID?, at now: WallTime
+        of subject: String, endingSessions: Bool, sparing sid: SessionID?, by reason: EndReason,
+        at now: WallTime
     ) throws(StoreError) -> Revocation {
         let name = Array(subject.utf8)
         let before = subjects[name] ?? Subject(epoch: 0, sessionsEpoch: 0, spared: nil, raised: now)
@@ -128,6 +130,10 @@ package final class MemorySessionStore: SessionStore {
         raised.epoch += 1
         raised.raised = now
         raised.spared = nil
+        let entry = SubjectTrail.Entry(
+            at: now, what: !endingSessions ? .access : sid == nil ? .subject : .others, reason: reason,
+            sessionsEpoch: before.sessionsEpoch, epoch: raised.epoch)
+        raised.trail = SubjectTrail.adding(entry, to: before.trail)
         if endingSessions {
             raised.sessionsEpoch = raised.epoch
             if let sid, var session = sessions[sid], Array(session.subject.utf8) == name,
@@ -195,7 +201,8 @@ package final class MemorySessionStore: SessionStore {
     private func stored(_ session: Session) -> StoredSession {
         let subject = subjects[Array(session.subject.utf8)]
         return StoredSession(
-            session: session, subjectEpoch: subject?.epoch ?? 0, sessionsEpoch: subject?.sessionsEpoch ?? 0)
+            session: session, subjectEpoch: subject?.epoch ?? 0, sessionsEpoch: subject?.sessionsEpoch ?? 0,
+            subjectTrail: subject?.trail ?? [])
     }
 
     private func revocation(_ name: [UInt8], _ subject: Subject) -> Revocation {

@@ -37,17 +37,34 @@ package struct Revocation: Sendable, Equatable {
 
 /// A shard's replica of the revocations in force. Owned by: one shard.
 package struct RevocationTable {
+    /// How long a revocation is held: until both clocks say that no token can meet it any more. By the wall
+    /// clock alone it would be forgotten when that is set ahead, and its tokens be good again when it is set
+    /// back.
+    private struct Term {
+        var until: WallTime
+        var heldUntil: MonotonicInstant
+
+        func joined(_ other: Term?) -> Term {
+            guard let other else { return self }
+            return Term(until: max(until, other.until), heldUntil: max(heldUntil, other.heldUntil))
+        }
+
+        func holds(_ now: WallTime, _ instant: MonotonicInstant) -> Bool {
+            until > now || heldUntil > instant
+        }
+    }
+
     private struct SubjectEntry {
         var epoch: Int64
         var spared: Revocation.Spared?
-        var until: WallTime
+        var term: Term
     }
 
-    private var sessions: [SessionID: WallTime] = [:]
+    private var sessions: [SessionID: Term] = [:]
     /// By the bytes of the name: String takes two canonically equivalent spellings for one, the store does
     /// not.
     private var subjects: [[UInt8]: SubjectEntry] = [:]
-    private var nextSweep = WallTime(milliseconds: 0)
+    private var nextSweep = MonotonicInstant(milliseconds: .min)
 
     package init() {}
 
@@ -56,17 +73,19 @@ package struct RevocationTable {
 
     /// Takes a revocation in.
     ///
-    /// - Parameter until: when the last token that it can concern has expired.
-    package mutating func apply(_ revocation: Revocation, until: WallTime) {
+    /// - Parameters:
+    ///   - until: when the last token that it can concern has expired.
+    ///   - heldUntil: the same by the clock that nobody sets.
+    package mutating func apply(_ revocation: Revocation, until: WallTime, heldUntil: MonotonicInstant) {
+        let term = Term(until: until, heldUntil: heldUntil)
         switch revocation.scope {
-        case .session(let sid): sessions[sid] = max(until, sessions[sid] ?? until)
+        case .session(let sid): sessions[sid] = term.joined(sessions[sid])
         case .subject(let subject, let epoch, let spared):
             let subject = Array(subject.utf8)
             let known = subjects[subject]
             // Deltas of one subject come in order; an older one never lowers the bar.
             if let known, known.epoch > epoch { return }
-            subjects[subject] = SubjectEntry(
-                epoch: epoch, spared: spared, until: max(until, known?.until ?? until))
+            subjects[subject] = SubjectEntry(epoch: epoch, spared: spared, term: term.joined(known?.term))
         }
     }
 
@@ -83,10 +102,10 @@ package struct RevocationTable {
     }
 
     /// Forgets what can no longer matter. Cheap when called often: it looks only once a minute.
-    package mutating func sweep(_ now: WallTime) {
-        if now < nextSweep { return }
-        nextSweep = now.advanced(byMilliseconds: 60_000)
-        sessions = sessions.filter { $0.value > now }
-        subjects = subjects.filter { $0.value.until > now }
+    package mutating func sweep(_ now: WallTime, _ instant: MonotonicInstant) {
+        if instant < nextSweep { return }
+        nextSweep = instant.advanced(byMilliseconds: 60_000)
+        sessions = sessions.filter { $0.value.holds(now, instant) }
+        subjects = subjects.filter { $0.value.term.holds(now, instant) }
     }
 }

@@ -51,7 +51,8 @@ package final class SQLiteSessionStore: SessionStore {
             noting = try database.prepare("UPDATE sessions SET trail = ?2 WHERE sid = ?1")
             ending = try database.prepare(SessionSQL.end)
             claimsSetting = try database.prepare("UPDATE sessions SET claims = ?2 WHERE sid = ?1")
-            epochReading = try database.prepare("SELECT epoch FROM subjects WHERE subject = ?1")
+            epochReading = try database.prepare(
+                "SELECT epoch, sessions_epoch, trail FROM subjects WHERE subject = ?1")
             endReading = try database.prepare(
                 "SELECT raised FROM subjects WHERE subject = ?1 AND sessions_epoch > 0")
             exchangeNoting = try database.prepare("INSERT OR REPLACE INTO exchanged VALUES (?1, ?2)")
@@ -173,7 +174,7 @@ package final class SQLiteSessionStore: SessionStore {
     }
 
     package func end(_ sid: SessionID, _ end: Session.Ending) throws(StoreError) -> Session? {
-        guard let stored = try find(sid), stored.session.ended == nil else { return nil }
+        guard let stored = try find(sid), !stored.isOver else { return nil }
         return try store { () throws(SQLiteError) in
             try ending.run(.blob(sid.bytes), .time(end.at), .text(end.reason.rawValue))
             return database.changedRows == 1 ? stored.session : nil
@@ -181,9 +182,17 @@ package final class SQLiteSessionStore: SessionStore {
     }
 
     package func raiseEpoch(
-        of subject: String, endingSessions: Bool, sparing spared: SessionID?, at now: WallTime
+        of subject: String, endingSessions: Bool, sparing spared: SessionID?, by reason: EndReason,
+        at now: WallTime
     ) throws(StoreError) -> Revocation {
         try store { () throws(SQLiteError) in
+            var (epoch, sessionsEpoch, trail) = (Int64(0), Int64(0), [UInt8]())
+            try epochReading.rows(.text(subject)) { row in
+                (epoch, sessionsEpoch, trail) = (row.integer(0), row.integer(1), row.blob(2))
+            }
+            let entry = SubjectTrail.Entry(
+                at: now, what: !endingSessions ? .access : spared == nil ? .subject : .others, reason: reason,
+                sessionsEpoch: sessionsEpoch, epoch: epoch + 1)
             var isSpared = false
             if endingSessions, let spared {
                 // Before the epoch is raised: only what is alive now can be spared.
@@ -193,7 +202,8 @@ package final class SQLiteSessionStore: SessionStore {
             let sparedBytes = isSpared ? spared.map { Statement.Value.blob($0.bytes) } : nil
             var raised = Revocation(scope: .subject(subject, epoch: 0, sparing: nil), at: now)
             try epochRaising.rows(
-                .text(subject), .integer(endingSessions ? 1 : 0), sparedBytes ?? .null, .time(now)
+                .text(subject), .integer(endingSessions ? 1 : 0), sparedBytes ?? .null, .time(now),
+                .blob(SubjectTrail.adding(entry, to: trail))
             ) { raised = $0.subjectRevocation() }
             return raised
         }

@@ -97,12 +97,20 @@ package struct StoredSession: Sendable, Equatable {
     package var subjectEpoch: Int64
     /// Sessions of an older epoch ended when this was set.
     package var sessionsEpoch: Int64
+    /// What was revoked of the subject as a whole: see `SubjectTrail`.
+    package var subjectTrail: [UInt8]
 
-    package init(session: Session, subjectEpoch: Int64, sessionsEpoch: Int64) {
+    package init(
+        session: Session, subjectEpoch: Int64, sessionsEpoch: Int64, subjectTrail: [UInt8] = []
+    ) {
         self.session = session
         self.subjectEpoch = subjectEpoch
         self.sessionsEpoch = sessionsEpoch
+        self.subjectTrail = subjectTrail
     }
+
+    /// Whether something has ended it, its deadlines apart.
+    var isOver: Bool { session.ended != nil || session.epoch < sessionsEpoch }
 
     /// Whether the session can still be refreshed at `now`, and if not, why.
     package func state(at now: WallTime) -> SessionState {

@@ -114,9 +114,9 @@ final class SessionBook {
             return try endByTokens(candidates, session, reason, now: now)
         case .end(let sid, let reason): return try end(sid, reason, now: now)
         case .endSubject(let subject, let spared, let reason):
-            return try raise(subject, endingSessions: true, sparing: spared, reason.rawValue, now: now)
-        case .expireAccess(let subject):
-            return try raise(subject, endingSessions: false, sparing: nil, "access", now: now)
+            return try raise(subject, endingSessions: true, sparing: spared, reason, now: now)
+        case .expireAccess(let subject, let reason):
+            return try raise(subject, endingSessions: false, sparing: nil, reason, now: now)
         case .list(let subject, let limit):
             return Result(reply: .sessions(try store.list(subject: subject, limit: limit)))
         case .copy: return Result(reply: .unavailable)
@@ -156,14 +156,16 @@ final class SessionBook {
     }
 
     private func raise(
-        _ subject: String, endingSessions: Bool, sparing spared: SessionID?, _ reason: String, now: WallTime
+        _ subject: String, endingSessions: Bool, sparing spared: SessionID?, _ reason: EndReason,
+        now: WallTime
     ) throws(StoreError) -> Result {
         let revocation = try store.raiseEpoch(
-            of: subject, endingSessions: endingSessions, sparing: spared, at: now)
+            of: subject, endingSessions: endingSessions, sparing: spared, by: reason, at: now)
         let kind: AuditEvent.Kind = endingSessions ? .subjectSessionsEnded : .subjectAccessExpired
+        let word = endingSessions ? reason.rawValue : "access"
         return Result(
             reply: .ended(1), revocations: [revocation],
-            events: [AuditEvent(kind, sid: spared, subject: subject, reason: reason)])
+            events: [AuditEvent(kind, sid: spared, subject: subject, reason: word)])
     }
 
     /// Rows of sessions that ended long ago go a few at a time, within transactions that are made anyway.

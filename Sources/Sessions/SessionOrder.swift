@@ -28,7 +28,7 @@ package enum SessionOrder: Sendable {
     /// End all sessions of a subject but one. Answered by `ended`.
     case endSubject(String, sparing: SessionID?, reason: EndReason)
     /// Make the access tokens of a subject invalid, not its sessions. Answered by `ended`.
-    case expireAccess(String)
+    case expireAccess(String, reason: EndReason)
     /// List sessions, newest first; nil for every subject. Answered by `sessions`.
     case list(subject: String?, limit: Int)
     /// Copy the store into a new file, beside all else. Answered by `copied`.

@@ -39,6 +39,8 @@ extension StoredSession {
             generation: generation, secretDigest: digest, rotated: row.time(12),
             isConfirmed: row.integer(13) != 0,
             epoch: row.integer(14), ended: ended, trail: row.blob(19))
-        self.init(session: session, subjectEpoch: row.integer(17), sessionsEpoch: row.integer(18))
+        self.init(
+            session: session, subjectEpoch: row.integer(17), sessionsEpoch: row.integer(18),
+            subjectTrail: row.blob(20))
     }
 }

@@ -10,7 +10,8 @@ enum SessionSQL {
     static let select = """
         SELECT s.sid, s.subject, s.claims, s.user_agent, s.address, s.label, s.created, s.refreshed,
             s.idle_deadline, s.final_deadline, s.generation, s.secret_digest, s.rotated, s.confirmed, s.epoch,
-            s.ended, s.end_reason, ifnull(u.epoch, 0), ifnull(u.sessions_epoch, 0), s.trail
+            s.ended, s.end_reason, ifnull(u.epoch, 0), ifnull(u.sessions_epoch, 0), s.trail,
+            ifnull(u.trail, x'')
         FROM sessions AS s LEFT JOIN subjects AS u ON u.subject = s.subject
         """
     static let rotate = """
@@ -32,10 +33,11 @@ enum SessionSQL {
     /// What was revoked before stays revoked: a session that is spared now is spared with its tokens of
     /// today's epoch on, unless it was the spared one already.
     static let raiseEpoch = """
-        INSERT INTO subjects VALUES (?1, 1, ?2, ?3, 0, ?4)
+        INSERT INTO subjects VALUES (?1, 1, ?2, ?3, 0, ?4, ?5)
         ON CONFLICT (subject) DO UPDATE SET epoch = epoch + 1,
             sessions_epoch = CASE WHEN ?2 THEN epoch + 1 ELSE sessions_epoch END,
-            spared_epoch = CASE WHEN spared IS ?3 THEN spared_epoch ELSE epoch END, spared = ?3, raised = ?4
+            spared_epoch = CASE WHEN spared IS ?3 THEN spared_epoch ELSE epoch END, spared = ?3, raised = ?4,
+            trail = ?5
         RETURNING \(subjectColumns)
         """
     /// The newest that live, and those that ended last: an index has both at hand, however many there are.

@@ -86,6 +86,7 @@ enum SessionSchema {
         CREATE INDEX sessions_by_subject ON sessions (subject, ended);
         CREATE INDEX sessions_by_end ON sessions (ended) WHERE ended IS NOT NULL;
         """,
+        "ALTER TABLE subjects ADD COLUMN trail BLOB NOT NULL DEFAULT x''",
     ]
 
     /// Says why an opened database cannot be used; nil when it is ours, or new. Changes nothing in it.

@@ -28,13 +28,14 @@ package protocol SessionStore: AnyObject {
     func confirm(_ sid: SessionID, generation: UInt32) throws(StoreError)
     /// Replaces what is kept of a session's events.
     func note(_ sid: SessionID, trail: [UInt8]) throws(StoreError)
-    /// Ends a live session; nil when it was not there or had ended.
+    /// Ends a live session; nil when it was not there or had ended, with all of its subject's too: a session
+    /// has one end, and its first reason stays.
     func end(_ sid: SessionID, _ ending: Session.Ending) throws(StoreError) -> Session?
     /// Raises a subject's epoch; with `endingSessions` all its sessions end but `sparing`, which is spared
-    /// only if it is a session of that subject and has not ended. The answer is what `revocations` will tell
-    /// of it.
+    /// only if it is a session of that subject and has not ended. Who asked for it is remembered in the
+    /// subject's row. The answer is what `revocations` will tell of it.
     func raiseEpoch(
-        of subject: String, endingSessions: Bool, sparing: SessionID?, at now: WallTime
+        of subject: String, endingSessions: Bool, sparing: SessionID?, by reason: EndReason, at now: WallTime
     ) throws(StoreError) -> Revocation
 
     /// When all sessions of a subject were ended, or something else was revoked after that; nil when they

@@ -2,11 +2,13 @@
 # backups that are put back under live clients.
 
 import contextlib
+import datetime
 import json
 import os
 import sqlite3
 import subprocess
 import threading
+import time
 import unittest
 
 from clients import curl, login
@@ -77,6 +79,46 @@ class Commands(SessionsCase):
                 self.assertIn("ended: an old refresh token came back", story[-1])
                 self.assertEqual(json.loads(self.command("explain", sid, "--json"))["end_reason"], "replay")
                 self.assertIn("No such session", self.command("explain", "A" * 22, code=1))
+
+    def test_sessions_that_end_by_their_subject_tell_when_and_who_asked(self):
+        def post(path, pair):
+            self.assertEqual(curl(self.gateway.base + path, method="POST", token=pair["access_token"]).status, 200)
+
+        first, second, bob = login(self.gateway), login(self.gateway), login(self.gateway, "bob", "builder")
+        began = time.time()
+        post("/account/role", first)
+        first = self.refresh(first["refresh_token"]).json
+        post("/account/password", first)
+        post("/account/delete", bob)
+        self.assertEqual(curl(self.gateway.control + "/subjects/alice/sessions", method="DELETE").status, 204)
+        last = login(self.gateway)
+        # Later ones change nothing for who is over, nor does the client that comes back.
+        curl(self.gateway.control + "/subjects/alice/expire-access", method="POST")
+        curl(self.gateway.control + "/subjects/alice/sessions", method="DELETE")
+        self.assertEqual(self.refresh(second["refresh_token"]).json["code"], "session_ended")
+        login_again = curl(self.gateway.base + "/login", token=second["access_token"],
+                           as_json={"user": "alice", "password": "wonderland"})
+        self.assertEqual(login_again.status, 200)
+        sids = [claims(pair["access_token"])["sid"] for pair in (first, second, last, bob)]
+        for way in self.both_ways():
+            with self.subTest(way):
+                told = [json.loads(self.command("explain", sid, "--json")) for sid in sids]
+                self.assertEqual([(one["state"], one["end_reason"], one["ended_by"]) for one in told], [
+                    ("ended", "subject", "control"), ("ended", "others", "upstream"),
+                    ("ended", "subject", "control"), ("ended", "subject", "upstream")])
+                times = [datetime.datetime.fromisoformat(one["ended"]).timestamp() for one in told]
+                self.assertTrue(all(began - 1 < at < time.time() for at in times), times)
+                self.assertLess(times[1], times[0])
+                self.assertLess(times[0], times[2])
+                story = self.command("explain", sids[1]).splitlines()
+                self.assertIn("access tokens of its subject were taken back", story[2])
+                self.assertIn("asked for by an upstream", story[2])
+                self.assertIn("an upstream ended all sessions of its subject but another one", story[-1])
+                self.assertTrue(story[-1].strip().startswith(told[1]["ended"]), story[-1])
+                story = self.command("explain", sids[2]).splitlines()
+                self.assertIn("asked for by the control API", story[2])
+                self.assertIn("the control API ended all sessions of its subject", story[-1])
+                self.assertIn("ended: others, by upstream", self.command("list", "alice"))
 
     def test_end(self):
         for way in self.both_ways():

@@ -72,7 +72,7 @@ import Testing
     func newRights() throws {
         let gateway = try ServiceHarness()
         let pair = try gateway.login()
-        _ = try gateway.ask(.expireAccess("alice"))
+        _ = try gateway.ask(.expireAccess("alice", reason: .control))
         #expect(try !gateway.isLetIn(pair))
         let kept = try #require(try gateway.ask(bounce(pair.refreshToken)).tokens)
         #expect(kept.refreshToken == pair.refreshToken)

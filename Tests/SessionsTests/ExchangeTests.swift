@@ -129,7 +129,7 @@ import Testing
         arguments: StoreKind.allCases)
     func subjectEnded(_ kind: StoreKind) throws {
         let gateway = try ServiceHarness(kind)
-        _ = try gateway.ask(.expireAccess("alice"))
+        _ = try gateway.ask(.expireAccess("alice", reason: .control))
         // A change of rights is no end.
         #expect(try gateway.exchange(Self.credential("0", issued: -1000)).tokens != nil)
         gateway.clock.advance(1000)

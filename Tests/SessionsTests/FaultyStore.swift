@@ -117,10 +117,11 @@ final class FaultyStore: CopyableSessionStore {
     }
 
     func raiseEpoch(
-        of subject: String, endingSessions: Bool, sparing: SessionID?, at now: WallTime
+        of subject: String, endingSessions: Bool, sparing: SessionID?, by reason: EndReason, at now: WallTime
     ) throws(StoreError) -> Revocation {
         try faults.check(.raiseEpoch)
-        return try base.raiseEpoch(of: subject, endingSessions: endingSessions, sparing: sparing, at: now)
+        return try base.raiseEpoch(
+            of: subject, endingSessions: endingSessions, sparing: sparing, by: reason, at: now)
     }
 
     func epoch(of subject: String) throws(StoreError) -> Int64 {

@@ -100,6 +100,25 @@ import Testing
         table.sweep(at(150_000))
         #expect(table.count == 2)
     }
+
+    @Test("a clock that was set a day ahead, and then back, has nothing forgotten that can still matter")
+    func clockSetAhead() {
+        var table = RevocationTable()
+        let begun = MonotonicInstant(milliseconds: 5000)
+        for scope in [
+            Revocation.Scope.session(pair.sid), .subject("alice", epoch: 1, sparing: nil),
+        ] {
+            let heldUntil = begun.advanced(byMilliseconds: 100_000)
+            table.apply(Revocation(scope: scope, at: start), until: at(100_000), heldUntil: heldUntil)
+        }
+        table.sweep(at(Samples.day), begun.advanced(byMilliseconds: 99_999))
+        #expect(table.count == 2 && table.refusal(of: token) == .sessionEnded)
+        // The neighbours: set back, its tokens live longer; and when both clocks say so, it goes.
+        table.sweep(at(99_999), begun.advanced(byMilliseconds: 200_000))
+        #expect(table.count == 2)
+        table.sweep(at(100_000), begun.advanced(byMilliseconds: 300_000))
+        #expect(table.count == 0)
+    }
 }
 
 @Suite struct SecrecyTests {
@@ -142,4 +161,13 @@ import Testing
         #expect(client.userAgent.unicodeScalars.count == 256 && client.address.unicodeScalars.count == 256)
         #expect(client.label == "é")
     }
+}
+
+extension RevocationTable {
+    /// Both clocks run as one.
+    mutating func apply(_ revocation: Revocation, until: WallTime) {
+        apply(revocation, until: until, heldUntil: MonotonicInstant(milliseconds: until.milliseconds))
+    }
+
+    mutating func sweep(_ now: WallTime) { sweep(now, MonotonicInstant(milliseconds: now.milliseconds)) }
 }

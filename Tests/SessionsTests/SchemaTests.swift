@@ -90,6 +90,13 @@ import Testing
             #expect(try store.revocations(since: Samples.start).count == 2)
             #expect(try store.rotate(sids[0], from: 7, to: Samples.rotation(to: 8)))
             #expect(try store.isExchanged(sids[0]) == (version >= 2))
+            // Who ended a subject's sessions was not kept then, and is from now on.
+            #expect(live.subjectTrail.isEmpty)
+            _ = try store.raiseEpoch(
+                of: "alice", endingSessions: true, sparing: nil, by: .upstream, at: Samples.start)
+            let ending = SubjectTrail.Entry(
+                at: Samples.start, what: .subject, reason: .upstream, sessionsEpoch: 2, epoch: 4)
+            #expect(try store.find(sids[0])?.subjectEnding == ending)
         }
         #expect(try schema(path) == schema(Samples.made()))
         let database = try Database(path: path)

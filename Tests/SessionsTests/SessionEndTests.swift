@@ -104,7 +104,7 @@ import Testing
     func sparedAfterExpiry() throws {
         let gateway = try ServiceHarness()
         let stale = try gateway.login()
-        _ = try gateway.ask(.expireAccess("alice"))
+        _ = try gateway.ask(.expireAccess("alice", reason: .control))
         #expect(try !gateway.isLetIn(stale))
         let current = try gateway.refreshed(stale.refreshToken)
         _ = try gateway.ask(.endSubject("alice", sparing: stale.sid, reason: .upstream))
@@ -117,7 +117,7 @@ import Testing
     func expireAccess(_ kind: StoreKind) throws {
         let gateway = try ServiceHarness(kind)
         let (pair, bob) = (try gateway.login(), try gateway.login("bob"))
-        #expect(try gateway.ask(.expireAccess("alice")).endedCount == 1)
+        #expect(try gateway.ask(.expireAccess("alice", reason: .control)).endedCount == 1)
         #expect(try !gateway.isLetIn(pair) && gateway.isLetIn(bob))
         let next = try gateway.refreshed(pair.refreshToken)
         #expect(try gateway.verify(next)?.epoch == 1 && gateway.isLetIn(next))
@@ -152,7 +152,7 @@ import Testing
         _ = try before.ask(.end(old, reason: .logout))
         before.clock.advance(15 * 60_000 + 30_001)
         _ = try before.ask(.end(recent, reason: .logout))
-        _ = try before.ask(.expireAccess("alice"))
+        _ = try before.ask(.expireAccess("alice", reason: .control))
         let gateway = try ServiceHarness(path: Samples.databaseAfterCrash(path))
         gateway.clock.advance(15 * 60_000 + 30_001)
         let isInForce = Reply<Bool>()

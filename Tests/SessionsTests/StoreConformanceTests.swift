@@ -119,7 +119,7 @@ import Testing
         let store = try kind.make()
         let old = Samples.session("alice")
         try store.insert(old)
-        _ = try store.raiseEpoch(of: "alice", endingSessions: true, sparing: nil, at: start)
+        _ = try store.raiseEpoch(of: "alice", endingSessions: true, sparing: nil, by: .control, at: start)
         let alice = (1..<8).map { Samples.session("alice", at: Int64($0) * 1000, epoch: 1) }
         let lapsed = Samples.session("alice", at: -8 * Samples.day, epoch: 1)
         for session in [lapsed] + alice + [Samples.session("bob")] { try store.insert(session) }
@@ -217,7 +217,8 @@ import Testing
         let (kept, moved, old) = (Samples.session(), Samples.session("bob"), Samples.session("old"))
         let added = Samples.session("carol")
         for session in [kept, moved, old] { try store.insert(session) }
-        _ = try store.raiseEpoch(of: "alice", endingSessions: true, sparing: kept.sid, at: start)
+        _ = try store.raiseEpoch(
+            of: "alice", endingSessions: true, sparing: kept.sid, by: .control, at: start)
         let before = try snapshot(store, [kept, moved, old, added])
         for isCommitted in [false, true] {
             try store.beginBatch()
@@ -225,8 +226,8 @@ import Testing
             #expect(try store.rotate(moved.sid, from: 0, to: Samples.rotation(to: 1)))
             try store.confirm(moved.sid, generation: 1)
             _ = try store.end(kept.sid, Session.Ending(at: start, reason: .control))
-            _ = try store.raiseEpoch(of: "alice", endingSessions: true, sparing: nil, at: start)
-            _ = try store.raiseEpoch(of: "dave", endingSessions: false, sparing: nil, at: start)
+            _ = try store.raiseEpoch(of: "alice", endingSessions: true, sparing: nil, by: .control, at: start)
+            _ = try store.raiseEpoch(of: "dave", endingSessions: false, sparing: nil, by: .control, at: start)
             let late = start.advanced(byMilliseconds: 7 * Samples.day + 1)
             #expect(try store.purge(before: late, limit: 10, now: start) == 3)
             let inside = try snapshot(store, [kept, moved, old, added])

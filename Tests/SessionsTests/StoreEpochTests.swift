@@ -18,7 +18,8 @@ import Testing
         at offset: Int64 = 0
     ) throws -> Revocation {
         let now = start.advanced(byMilliseconds: offset)
-        return try store.raiseEpoch(of: subject, endingSessions: ending, sparing: sparing, at: now)
+        return try store.raiseEpoch(
+            of: subject, endingSessions: ending, sparing: sparing, by: .control, at: now)
     }
 
     private func scope(

@@ -54,7 +54,7 @@ struct FailingStep: CustomStringConvertible {
         case "logout": return .endByToken(token: Array(tokens[0].refreshToken.utf8), reason: .logout)
         case "end": return .end(sid, reason: .control)
         case "end subject": return .endSubject("alice", sparing: nil, reason: .control)
-        case "expire access": return .expireAccess("alice")
+        case "expire access": return .expireAccess("alice", reason: .control)
         case "list": return .list(subject: nil, limit: 9)
         default: return .find(sid)
         }

@@ -16,7 +16,10 @@ enum Bounce {
     static func location(for connection: DownstreamConnection, _ refusal: GateRefusal) -> String? {
         switch refusal {
         // A browser that has just come back and still has no better token would go round for ever.
-        case .token(.expired) where !hasJustReturned(connection): break
+        // "Issued in the future" is a token of before the clock was set back.
+        case .token(.expired) where !hasJustReturned(connection),
+            .token(.issuedInFuture) where !hasJustReturned(connection):
+            break
         // Taken back with a change of rights, while the session goes on.
         case .token(.revoked): break
         // A visitor whose session is of before the gateway.

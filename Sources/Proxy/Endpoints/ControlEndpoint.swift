@@ -7,8 +7,8 @@ import Observability
 import Crypto
 import HTTP
 import Network
-package import Primitives
-package import Sessions
+import Primitives
+import Sessions
 
 /// A call of the control API that waits for the refresh service.
 enum ControlCall {
@@ -95,7 +95,7 @@ enum ControlEndpoint {
             connection.awaitReply(
                 .control(ending), .endSubject(decoded[1], sparing: spared, reason: .control))
         case (.post, 3, "subjects") where decoded[2] == "expire-access":
-            connection.awaitReply(.control(ending), .expireAccess(decoded[1]))
+            connection.awaitReply(.control(ending), .expireAccess(decoded[1], reason: .control))
         case (.post, 1, "backup"):
             // Where nobody else can read it; whoever asked for it takes it from there.
             let name = "sessions.backup-" + Base64URL.text(RandomBytes.make(9).span)
@@ -236,45 +236,4 @@ enum ControlEndpoint {
 
     /// How many sessions one listing shows.
     private static let listMax = 1000
-}
-
-/// A session as the control API shows it.
-package enum SessionListing {
-    package static func write(_ stored: StoredSession, now: WallTime, to body: inout JSONWriter) {
-        let session = stored.session
-        body.beginObject()
-        body.string("sid", session.sid.text)
-        body.string("subject", session.subject)
-        body.json("claims", session.claims)
-        body.string("user_agent", session.client.userAgent)
-        body.string("address", session.client.address)
-        body.string("label", session.client.label)
-        body.string("created", CivilTime(session.created).rfc3339)
-        body.string("refreshed", CivilTime(session.refreshed).rfc3339)
-        body.string("idle_deadline", CivilTime(session.idleDeadline).rfc3339)
-        body.string("final_deadline", CivilTime(session.finalDeadline).rfc3339)
-        body.number("generation", Int64(session.generation))
-        body.boolean("confirmed", session.isConfirmed)
-        switch stored.state(at: now) {
-        case .live: body.string("state", "live")
-        case .ended(let reason), .lapsed(let reason):
-            body.string("state", "ended")
-            body.string("end_reason", reason.rawValue)
-        case .endedWithSubject:
-            body.string("state", "ended")
-            body.string("end_reason", "subject")
-        }
-        if let ended = session.ended { body.string("ended", CivilTime(ended.at).rfc3339) }
-        body.beginArray("events")
-        for event in SessionTrail.entries(session.trail) {
-            body.beginObject()
-            body.string("at", CivilTime(event.at).rfc3339)
-            body.string("event", event.kind.rawValue)
-            body.number("generation", Int64(event.generation))
-            body.string("address", event.address)
-            body.endObject()
-        }
-        body.endArray()
-        body.endObject()
-    }
 }

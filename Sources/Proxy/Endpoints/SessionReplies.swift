@@ -126,7 +126,8 @@ extension DownstreamConnection {
             awaitReply(
                 .sessionEnd(clearsCookies: false), .endSubject(token.subject, sparing: sid, reason: .upstream)
             )
-        case (.access, _): awaitReply(.sessionEnd(clearsCookies: false), .expireAccess(token.subject))
+        case (.access, _):
+            awaitReply(.sessionEnd(clearsCookies: false), .expireAccess(token.subject, reason: .upstream))
         }
     }
 

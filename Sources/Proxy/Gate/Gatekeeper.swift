@@ -156,9 +156,9 @@ package final class Gatekeeper {
     func isRevoked(_ token: VerifiedToken) -> Bool { revocation(of: token) != nil }
 
     /// Takes revocations in; in force from the next request on.
-    func apply(_ list: [Revocation], until: WallTime) {
+    func apply(_ list: [Revocation], until: WallTime, heldUntil: MonotonicInstant) {
         for revocation in list {
-            revocations.apply(revocation, until: until)
+            revocations.apply(revocation, until: until, heldUntil: heldUntil)
             newestRevocation = max(newestRevocation ?? revocation.at, revocation.at)
         }
     }
@@ -183,7 +183,7 @@ package final class Gatekeeper {
     }
 
     /// Forgets revocations that no token can meet any more.
-    func sweep(_ now: WallTime) { revocations.sweep(now) }
+    func sweep(_ now: WallTime, _ instant: MonotonicInstant) { revocations.sweep(now, instant) }
 
     /// Per shard: some 20,000 tokens of common size.
     static let cacheBytesMax = 32 * 1024 * 1024

@@ -117,7 +117,9 @@ package final class Shard {
                     connection.take(reply, serial: serial)
                 }
             case .revoke(let revocations, let until, let applied):
-                gatekeeper.apply(revocations, until: until)
+                let rest = until.milliseconds - wallTime.milliseconds
+                gatekeeper.apply(
+                    revocations, until: until, heldUntil: loop.now.advanced(byMilliseconds: rest))
                 cutRevokedStreams()
                 applied()
             case .meet(let doors):
@@ -227,7 +229,7 @@ package final class Shard {
         }
         let sightings = gatekeeper.takeSightings()
         if !sightings.isEmpty { runtime.sessions.noteSeen(sightings) }
-        gatekeeper.sweep(wallTime)
+        gatekeeper.sweep(wallTime, loop.now)
         gatekeeper.publish(to: metrics)
         metrics.connections.set(UInt64(connectionCount))
     }

@@ -8,7 +8,8 @@ enum SessionAccount {
     static func table(of sessions: [JSONValue]) -> String {
         var rows = [["SID", "SUBJECT", "STATE", "REFRESHED", "ADDRESS", "LABEL"]]
         for session in sessions {
-            let state = session.words("end_reason").map { "ended: \($0)" } ?? "live"
+            let by = session.words("ended_by").map { ", by \($0)" } ?? ""
+            let state = session.words("end_reason").map { "ended: \($0)\(by)" } ?? "live"
             rows.append([
                 session.words("sid") ?? "", session.words("subject") ?? "", state,
                 session.words("refreshed") ?? "", session.words("address") ?? "",
@@ -30,7 +31,9 @@ enum SessionAccount {
         func add(_ time: String?, _ words: String) { lines.append("  \(time ?? "")  \(words)") }
         add(session.words("created"), "began")
         for event in session["events"]?.elements ?? [] {
-            let of = "generation \(event["generation"]?.integer ?? 0), from \(event.words("address") ?? "")"
+            let of =
+                event["generation"]?.integer.map { "generation \($0), from \(event.words("address") ?? "")" }
+                ?? "asked for by \(asker(event.words("by") ?? ""))"
             add(event.words("at"), "\(sentence(ofEvent: event.words("event") ?? "")) (\(of))")
         }
         if generation > 0 {
@@ -44,7 +47,9 @@ enum SessionAccount {
                 ?? (reason == "idle"
                     ? session.words("idle_deadline")
                     : reason == "age" ? session.words("final_deadline") : nil)
-            add(time ?? "                    ", "ended: \(sentence(ofReason: reason))")
+            add(
+                time ?? "                    ",
+                "ended: \(sentence(ofReason: reason, by: session.words("ended_by")))")
         } else {
             add(session.words("idle_deadline"), "will end unless it is refreshed")
             add(session.words("final_deadline"), "will end in any case")
@@ -58,11 +63,12 @@ enum SessionAccount {
         case "repeated": "the same tokens again: an answer was lost, or another tab asked"
         case "ahead": "the client was ahead of the database, which had been restored"
         case "replay": "a refresh token that had been replaced"
+        case "access_expired": "the access tokens of its subject were taken back, until the next refresh"
         default: event
         }
     }
 
-    private static func sentence(ofReason reason: String) -> String {
+    private static func sentence(ofReason reason: String, by word: String?) -> String {
         switch reason {
         case "idle": "it was not refreshed in time"
         case "age": "it had reached its greatest age"
@@ -72,7 +78,19 @@ enum SessionAccount {
         case "control": "the control API ended it"
         case "replay": "an old refresh token came back, so somebody has a copy of it"
         case "limit": "its subject began more sessions than one may have"
-        case "subject": "all sessions of its subject were ended"
+        case "access_check": "the access check no longer let its subject in"
+        case "subject":
+            word.map { "\(asker($0)) ended all sessions of its subject" }
+                ?? "all sessions of its subject were ended"
+        case "others": "\(asker(word ?? "")) ended all sessions of its subject but another one"
+        default: reason
+        }
+    }
+
+    private static func asker(_ reason: String) -> String {
+        switch reason {
+        case "upstream": "an upstream"
+        case "control": "the control API"
         default: reason
         }
     }
