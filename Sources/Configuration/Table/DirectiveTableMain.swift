@@ -75,6 +75,14 @@ extension DirectiveTable {
             "Requests whose path lies under PATH, or with = is PATH; the most specific route wins."
         ),
         Directive(
+            "expect", in: [.main],
+            .arguments("METHOD TARGET anonymous|WORD [VALUE]… STATUS|forwarded", 4...100),
+            bounds: "WORD is token, expired or cookie; or, with a VALUE: claim NAME=VALUE, scope, subject,"
+                + " issuer, header NAME=VALUE",
+            example: "expect GET /admin/ claim role=user 403;", repeats: true,
+            "What becomes of a request, held against the routes by 'check', at the start and at each reload."
+        ),
+        Directive(
             "include", in: Block.allCases, .arguments("FILE-GLOB", 1...1), example: "include conf.d/*.conf;",
             repeats: true,
             "Reads other files as if they stood here, in the order of their names; relative to this file."),
