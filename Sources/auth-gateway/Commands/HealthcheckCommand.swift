@@ -1,4 +1,5 @@
-// `auth-gateway healthcheck`: whether the gateway of a configuration serves, for containers that have no curl.
+// `auth-gateway healthcheck`: whether the gateway of a configuration serves, for containers that have no
+// curl.
 
 import Configuration
 import Primitives
