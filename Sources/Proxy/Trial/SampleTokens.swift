@@ -58,10 +58,9 @@ struct SampleTokens {
             claims.set(
                 issuer?.scopeClaim.parts ?? ["scope"], .text(sample.scopes.joined(separator: " ")))
         }
-        var given: [[String]: [String]] = [:]
-        for claim in sample.claims { given[claim.path.parts, default: []].append(claim.value) }
-        for (path, values) in given {
-            claims.set(path, values.count == 1 ? .text(values[0]) : .list(values))
+        for claim in sample.claims {
+            let values = sample.claims.filter { $0.path == claim.path }.map(\.value)
+            claims.set(claim.path.parts, values.count == 1 ? .text(values[0]) : .list(values))
         }
         claims.set(issuer?.subjectClaim.parts ?? ["sub"], .text(sample.subject))
         return signer.sign(payload: claims.json)
