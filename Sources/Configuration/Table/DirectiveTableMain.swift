@@ -20,7 +20,7 @@ extension DirectiveTable {
             "workers", in: [.main], .arguments("auto|NUMBER", 1...1), default: "auto",
             "How many shards share the work, 1 to 256; auto is one for each core."),
         Directive(
-            "user", in: [.main], .arguments("USER [GROUP]", 1...2), default: "whoever starts it",
+            "user", in: [.main], .arguments("USER [GROUP]", 1...2), example: "user auth-gateway;",
             "Who the gateway becomes when root starts it, once its listeners are open; files are that user's."
         ),
         Directive(
