@@ -203,7 +203,7 @@ extension DownstreamConnection {
     private func turnAway(_ refusal: GateRefusal, _ route: Route) {
         exchange.reason = refusal.code
         let way = Bounce.way(
-            of: head, requestTarget, refusal, route: route, gatekeeper: shard.gatekeeper,
+            of: head, { requestTarget }, refusal, route: route, gatekeeper: shard.gatekeeper,
             policy: shard.runtime.policy,
             hasOlder: refusal == .noCredential && !LegacyExchange.inCookies(self).isEmpty)
         switch way {

@@ -23,15 +23,18 @@ enum Bounce {
     }
 
     /// - Parameters:
-    ///   - target: what it asked for, with the path in its normal form.
+    ///   - target: what it asked for, with the path in its normal form; most refusals need not know.
     ///   - hasOlder: whether it carries a credential of before the gateway that may be exchanged.
     static func way(
-        of head: borrowing RequestHead, _ target: [UInt8], _ refusal: GateRefusal, route: Route,
+        of head: borrowing RequestHead, _ target: () -> [UInt8], _ refusal: GateRefusal, route: Route,
         gatekeeper: Gatekeeper, policy: RequestPolicy, hasOlder: Bool
     ) -> Way {
+        let mayGo = mayGoRound(head, refusal, gatekeeper, policy, hasOlder: hasOlder)
+        if !mayGo, refusal.status != 401 || route.configuration.loginPage == nil { return .out }
+        let target = target()
         let isTargetLocal = isLocal(target, refreshPath: policy.refreshPath)
         // Otherwise it would be refused on arrival.
-        if isTargetLocal, mayGoRound(head, refusal, gatekeeper, policy, hasOlder: hasOlder) {
+        if mayGo, isTargetLocal {
             let path = String(decoding: policy.refreshPath, as: UTF8.self)
             return .round("\(path)?return_to=\(PercentEncoding.text(target))")
         }

@@ -192,7 +192,7 @@ package final class PolicyTrial {
     ) {
         let target = path + head.block.withBytes { [UInt8](copying: $0.extracting(head.query.offsets)) }
         let way = Bounce.way(
-            of: head, target, refusal, route: route, gatekeeper: gatekeeper, policy: policy,
+            of: head, { target }, refusal, route: route, gatekeeper: gatekeeper, policy: policy,
             hasOlder: carriesOlder(head, now))
         switch way {
         case .round(let location):
