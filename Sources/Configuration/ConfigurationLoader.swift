@@ -29,6 +29,8 @@ package struct LoadedConfiguration: Sendable, Equatable {
     package var configuration: GatewayConfiguration?
     /// Errors and warnings, in the order of their places.
     package var diagnostics: [Diagnostic]
+    /// The files that a secret stands in as text.
+    package var filesWithSecrets: [String]
 }
 
 /// The entry point of this layer.
@@ -42,7 +44,7 @@ package enum ConfigurationLoader {
         let configuration = validator.configuration(of: statements)
         return LoadedConfiguration(
             configuration: report.hasErrors ? nil : configuration,
-            diagnostics: report.diagnostics(mainFile: path))
+            diagnostics: report.diagnostics(mainFile: path), filesWithSecrets: report.filesWithSecrets)
     }
 }
 

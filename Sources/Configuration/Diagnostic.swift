@@ -34,6 +34,31 @@ package struct Diagnostic: Sendable, Equatable, CustomStringConvertible {
     package var description: String { rendered }
 }
 
+extension Diagnostic {
+    /// A finding about something that the configuration has said, by whoever knows what it means.
+    package init(_ severity: Severity, _ message: String, at place: SourcePlace, help: String?) {
+        self.init(
+            severity: severity, file: place.file, line: place.line, column: place.column, message: message,
+            excerpt: place.excerpt, help: help)
+    }
+}
+
+/// Where something stands, resolved: what a finding about it prints. Two places are always equal, because
+/// where a thing stands is no part of what it means.
+package struct SourcePlace: Sendable, Equatable, CustomStringConvertible {
+    package var file = ""
+    package var line = 1
+    package var column = 1
+    package var excerpt: [String] = []
+
+    package init() {}
+
+    /// `FILE:LINE`.
+    package var description: String { "\(file):\(line)" }
+
+    package static func == (_: SourcePlace, _: SourcePlace) -> Bool { true }
+}
+
 /// The findings of one load and the files that they are about. Belongs to one load and one thread.
 package final class DiagnosticReport {
     private struct Finding {
@@ -76,6 +101,9 @@ package final class DiagnosticReport {
         add(.warning, message, location, help)
     }
 
+    /// The files that a secret stands in, and not only the place where it is to be found.
+    package var filesWithSecrets: [String] { sources.filter(\.hasSecrets).map(\.name) }
+
     package func markIncomplete() { isIncomplete = true }
 
     /// The text at a place as a message may quote it: as written, not as expanded, and never a secret.
@@ -88,6 +116,18 @@ package final class DiagnosticReport {
         guard sources.indices.contains(location.file) else { return "" }
         let source = sources[location.file]
         return "\(source.name):\(source.position(at: location.range.start).line)"
+    }
+
+    /// A place, resolved: to be asked once all files are read, and so every secret in them is known.
+    package func sourcePlace(_ location: SourceLocation) -> SourcePlace {
+        var place = SourcePlace()
+        guard sources.indices.contains(location.file) else { return place }
+        let source = sources[location.file]
+        place.file = source.name
+        (place.line, place.column) = source.position(at: location.range.start)
+        let excerpt = source.excerpt(at: location.range.start)
+        place.excerpt = [excerpt.line, excerpt.caret]
+        return place
     }
 
     /// All findings, in the order of the files and of the places in them; `mainFile` names what has no place.
@@ -124,11 +164,9 @@ package final class DiagnosticReport {
             severity: finding.severity, file: mainFile, line: 1, column: 1, message: finding.message,
             excerpt: [], help: finding.help)
         if let location = finding.location, sources.indices.contains(location.file) {
-            let source = sources[location.file]
-            result.file = source.name
-            (result.line, result.column) = source.position(at: location.range.start)
-            let excerpt = source.excerpt(at: location.range.start)
-            result.excerpt = [excerpt.line, excerpt.caret]
+            let place = sourcePlace(location)
+            (result.file, result.line, result.column) = (place.file, place.line, place.column)
+            result.excerpt = place.excerpt
         }
         return result
     }

@@ -41,6 +41,11 @@ package enum Files {
         try Syscalls.entry(at: path)?.modified
     }
 
+    /// Whether every user of the machine may read a file; not, where that cannot be told.
+    package static func isReadableByAll(_ path: String) -> Bool {
+        (try? Syscalls.entry(at: path))??.isReadableByAll ?? false
+    }
+
     /// Removes a file, for good when this returns; one that is not there is no error.
     package static func remove(_ path: String) throws(SystemError) {
         try Syscalls.remove(path)

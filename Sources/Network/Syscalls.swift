@@ -213,7 +213,8 @@ package enum Syscalls {
         if result < 0 { throw SystemError(code: errno, call: "lstat \(path)") }
         return FileEntry(
             isSocket: status.st_mode & S_IFMT == S_IFSOCK, device: UInt64(status.st_dev),
-            number: UInt64(status.st_ino), modified: WallTime(seconds: Int64(status.st_mtim.tv_sec)))
+            number: UInt64(status.st_ino), modified: WallTime(seconds: Int64(status.st_mtim.tv_sec)),
+            isReadableByAll: status.st_mode & S_IROTH != 0)
     }
 
     static func makeDirectory(_ path: String, mode: mode_t) throws(SystemError) {
@@ -321,6 +322,8 @@ struct FileEntry: Equatable {
     let device: UInt64
     let number: UInt64
     let modified: WallTime
+    /// Whether every user of the machine may read it.
+    let isReadableByAll: Bool
 
     /// The same thing, whatever it has come to hold.
     static func == (left: Self, right: Self) -> Bool {

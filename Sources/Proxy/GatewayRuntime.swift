@@ -12,16 +12,9 @@ package import Sessions
 /// Everything immutable that the shards share.
 package final class GatewayRuntime: Sendable {
     let configuration: GatewayConfiguration
-    let routes: RouteTable
+    /// What requests are judged by.
+    let policy: RequestPolicy
     let upstreams: [UpstreamTarget]
-    let messageLimits: MessageLimits
-    let cookieNames: CookieNames
-    /// The origin of the gateway as browsers write it.
-    let publicOrigin: [UInt8]
-    /// Folded names of configured identity headers: never forwarded on a client's word.
-    let identityNames: [[UInt8]]
-    /// The refresh path without a final slash.
-    let refreshPath: [UInt8]
     /// What our own tokens are verified with.
     let publishedKeys: PublishedKeys
     let metadata: IssuerMetadata
@@ -59,7 +52,7 @@ package final class GatewayRuntime: Sendable {
             configuration.accessToken, signatureOverhead: keys.signatureOverhead)
         self.sessions = sessions
         self.services = services
-        routes = RouteTable(configuration.routes, limits: configuration.limits)
+        policy = RequestPolicy(configuration, tokenHeads: publishedKeys.tokenHeads)
         var targets: [UpstreamTarget] = []
         for upstream in configuration.upstreams {
             let known = previous?.upstreams.first { $0.configuration.name == upstream.name }
@@ -67,29 +60,8 @@ package final class GatewayRuntime: Sendable {
                 try UpstreamTarget(upstream, index: targets.count, previous: known?.directory))
         }
         upstreams = targets
-        var limits = MessageLimits()
-        limits.headBytesMax = configuration.limits.requestHeaderBytes
-        limits.fieldCountMax = configuration.limits.headerCount
-        limits.targetBytesMax = min(limits.targetBytesMax, limits.headBytesMax)
-        messageLimits = limits
-        cookieNames = CookieNames(isSecure: configuration.publicURL.scheme == .https)
-        publicOrigin = Array(configuration.publicURL.origin.utf8)
-        identityNames = configuration.routes.flatMap(\.identityFields).map {
-            FieldFolding.folded($0.fieldName)
-        }
-        var path = Array(configuration.refreshToken.path.utf8)
-        if path.last == UInt8(ascii: "/") { path.removeLast() }
-        refreshPath = path
-        metadata = IssuerMetadata(configuration, refreshPath: path)
-        var policy = ClaimsPolicy(
-            issuer: configuration.accessToken.issuer, audiences: [configuration.accessToken.audience])
-        policy.leewaySeconds = configuration.accessToken.leewayMilliseconds / 1000
-        policy.tokenBytesMax = configuration.limits.accessTokenBytes
-        policy.useExpiryClaim = configuration.accessToken.useExpiry?.claim
-        policy.twofoldClaim = TokenStyle.refreshClaim
-        let use = configuration.accessToken.useExpiry?.lifetimeMilliseconds
-        policy.useSecondsMax = (use ?? configuration.accessToken.lifetimeMilliseconds) / 1000
-        claimsPolicy = policy
+        metadata = IssuerMetadata(configuration, refreshPath: policy.refreshPath)
+        claimsPolicy = ClaimsPolicy(ofOwnTokens: configuration)
         var issuers: [IssuerTarget] = []
         for issuer in configuration.issuers {
             let known = previous?.issuers.first { $0.configuration.issuer == issuer.issuer }
@@ -109,14 +81,9 @@ package final class GatewayRuntime: Sendable {
     /// The same with other keys of our own, and all else as it is.
     package init(_ other: GatewayRuntime, keys: KeySet) {
         configuration = other.configuration
-        routes = other.routes
         upstreams = other.upstreams
-        messageLimits = other.messageLimits
-        cookieNames = other.cookieNames
-        publicOrigin = other.publicOrigin
-        identityNames = other.identityNames
-        refreshPath = other.refreshPath
         publishedKeys = PublishedKeys(keys)
+        policy = RequestPolicy(other.policy, tokenHeads: publishedKeys.tokenHeads)
         metadata = other.metadata
         trustedProxies = other.trustedProxies
         hasTLS = other.hasTLS
@@ -141,7 +108,24 @@ extension KeySet {
     }
 }
 
+extension ClaimsPolicy {
+    /// What our own access tokens must say.
+    init(ofOwnTokens configuration: GatewayConfiguration) {
+        let token = configuration.accessToken
+        self.init(issuer: token.issuer, audiences: [token.audience])
+        leewaySeconds = token.leewayMilliseconds / 1000
+        tokenBytesMax = configuration.limits.accessTokenBytes
+        useExpiryClaim = token.useExpiry?.claim
+        twofoldClaim = TokenStyle.refreshClaim
+        useSecondsMax = (token.useExpiry?.lifetimeMilliseconds ?? token.lifetimeMilliseconds) / 1000
+    }
+}
+
 extension GatewayRuntime {
+    var messageLimits: MessageLimits { policy.messageLimits }
+    var cookieNames: CookieNames { policy.cookieNames }
+    var refreshPath: [UInt8] { policy.refreshPath }
+
     /// Never for a machine's own name: the policy would hold for every port of it.
     private static func strictTransportLine(_ configuration: GatewayConfiguration) -> [UInt8] {
         guard let policy = configuration.tls?.hsts,
@@ -166,12 +150,6 @@ extension GatewayRuntime {
         return (trusted, versions)
     }
 
-    /// Whether upstreams see a token that has let a request in.
-    func forwards(_ token: VerifiedToken) -> Bool {
-        token.isOurs
-            ? configuration.accessToken.isForwarded : issuers[token.issuer - 1].configuration.isForwarded
-    }
-
     /// Whether a peer's word about its clients is believed.
     func trusts(_ peer: SocketAddress) -> Bool {
         peer.family == .unix ? configuration.trustsUnixPeers : trustedProxies.contains(peer)
@@ -180,11 +158,10 @@ extension GatewayRuntime {
     /// The route of a target that a request came from: a path with its query, on the same host as
     /// `connection`.
     func route(ofTarget target: [UInt8], _ connection: DownstreamConnection) -> Route? {
-        let path = Array(target.prefix { $0 != UInt8(ascii: "?") })
-        var normal: [UInt8] = []
-        if PathNormalization.normalise(path.span, into: &normal) == .unchanged { normal = path }
+        guard let path = policy.normalPath(of: target) else { return nil }
         return connection.head.block.withBytes { bytes in
-            routes.route(path: normal.span, authority: bytes.extracting(connection.head.authority.offsets))
+            policy.routes.route(
+                path: path.span, authority: bytes.extracting(connection.head.authority.offsets))
         }
     }
 }

@@ -29,8 +29,11 @@ case .sessions(let request, let path):
     SessionsCommand.run(request, configuration: path).end()
 case .version:
     Console.print("auth-gateway \(Version.number)")
-case .check(let path):
-    CheckCommand.run(path: path).end()
+case .check(let request, let path):
+    CheckCommand.run(request, path: path).end()
+case .explain(let request, let path):
+    signal(SIGPIPE, SIG_IGN)
+    ExplainCommand.run(request, configuration: path).end()
 case .reload(let path, let isJSON):
     signal(SIGPIPE, SIG_IGN)
     ReloadCommand.run(configuration: path, isJSON: isJSON).end()

@@ -53,7 +53,29 @@ struct CompleteSampleTests {
         expected.issuers = completeIssuers()
         expected.upstreams = completeUpstreams()
         expected.routes = completeRoutes()
+        expected.expectations = completeExpectations()
         #expect(configuration == expected)
+    }
+
+    private func completeExpectations() -> [PolicyExpectation] {
+        var second = SampleRequest(method: "POST", target: "/x")
+        second.authority = "files.example.com:8443"
+        second.fields = [FieldText(name: "Origin", value: "https://app.example.com")]
+        var token = SampleToken()
+        token.issuer = "partner"
+        token.subject = "alice"
+        token.scopes = ["files:read", "files:write"]
+        token.claims = [
+            SampleClaim(path: ClaimPath(["role"]), value: "admin"),
+            SampleClaim(path: ClaimPath(["org", "tenant"]), value: "a=b"),
+        ]
+        token.isExpired = true
+        token.isInCookie = true
+        second.token = token
+        return [
+            PolicyExpectation(request: SampleRequest(target: "/old/a?b=c"), outcome: .status(401)),
+            PolicyExpectation(request: second, outcome: .forwarded),
+        ]
     }
 
     private func completeAccessToken() -> AccessTokenConfiguration {

@@ -16,39 +16,23 @@ struct DirectiveTableTests {
         }
     }
 
-    @Test("the reference names every available directive with its form and sentence, and every later one")
+    @Test("the reference names every directive with its form and sentence")
     func reference() {
         let text = DirectiveReference.text
         for row in DirectiveTable.rows {
-            #expect(text.contains(row.availability == .now ? row.form : row.name))
-            if row.availability == .now { #expect(text.contains(row.summary)) }
+            #expect(text.contains(row.form))
+            #expect(text.contains(row.summary))
         }
         #expect(text.split(separator: "\n").allSatisfy { $0.count <= 120 })
     }
 
-    @Test("the sample of the other tests has every available directive")
+    @Test("the sample of the other tests has every directive")
     func sampleIsComplete() {
         let words = Set((completeSample + completeSampleIncluded).split { " \n;{}".contains($0) })
         // The sample gives no warnings: it checks certificates, and its signing keys are files.
         let warned = ["insecure", "key_lifetime"]
-        for row in DirectiveTable.rows where row.availability == .now && !warned.contains(row.name) {
+        for row in DirectiveTable.rows where !warned.contains(row.name) {
             #expect(words.contains(Substring(row.name)), "\(row.name)")
-        }
-    }
-
-    @Test("each directive that comes later is called so where it will stand")
-    func laterDirectives() {
-        for row in DirectiveTable.rows where row.availability == .later {
-            let statement = "\(row.name) some { thing 1; } "
-            let loaded =
-                switch row.blocks.first {
-                case .accessToken: load(minimal(access: statement))
-                case .refreshToken: load(minimal("refresh_token { \(statement) }"))
-                case .upstream: load(minimal("upstream other { server http://127.0.0.1:1; \(statement) }"))
-                case .route: load(minimal(route: statement))
-                default: load(minimal(statement))
-                }
-            #expect(messages(loaded) == ["'\(row.name)' is not available yet"])
         }
     }
 

@@ -152,6 +152,11 @@ let completeSample = """
     include conf.d/*.conf;
 
     route / { upstream api; }
+
+    expect GET /old/a?b=c anonymous 401;
+    expect POST https://Files.example.com:8443/x
+        subject alice claim role=admin claim org.tenant=a=b scope files:read scope files:write
+        issuer partner expired cookie header Origin=https://app.example.com forwarded;
     """
 
 let completeSampleIncluded = """

@@ -86,16 +86,4 @@ struct RouteTests {
         #expect(messages(load(minimal(route))) == ["a requirement on an anonymous route is never asked"])
         #expect(load(minimal(route.replacing("anonymous", with: "optional"))).diagnostics == [])
     }
-
-    @Test("an anonymous route below a protected one is a warning, below / it is none")
-    func anonymousBelow() {
-        let admin = "route /admin { upstream api; }"
-        let below = "route /admin/public { upstream api; access anonymous; }"
-        let loaded = load(minimal(admin + below))
-        #expect(messages(loaded) == ["this anonymous route lies under a protected one"])
-        #expect(loaded.configuration != nil)
-        #expect(load(minimal(below)).diagnostics == [])
-        let optional = "route /admin { upstream api; access optional; }"
-        #expect(load(minimal(optional + below)).diagnostics == [])
-    }
 }

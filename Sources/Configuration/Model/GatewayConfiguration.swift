@@ -34,6 +34,8 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var upstreams: [UpstreamConfiguration] = []
     /// In the order of the file; the most specific match wins, whatever the order.
     package var routes: [RouteConfiguration] = []
+    /// What the configuration says of itself, to be held against it.
+    package var expectations: [PolicyExpectation] = []
 
     package init() {}
 }
@@ -183,6 +185,7 @@ package struct ControlConfiguration: Sendable, Equatable {
     package var address: ListenAddress
     /// What a caller must present as a bearer token; nil only on a loopback address or a unix socket.
     package var secret: SecretText?
+    package var place = SourcePlace()
 
     package init(address: ListenAddress, secret: SecretText?) {
         self.address = address

@@ -50,6 +50,7 @@ package struct RouteConfiguration: Sendable, Equatable {
     package var loginPage: String?
     /// What the route's methods, its rate or the gate would refuse is logged, and let through.
     package var isObserved = false
+    package var place = SourcePlace()
 
     package init(host: String?, path: String, isExact: Bool, destination: Destination) {
         self.host = host
@@ -57,6 +58,9 @@ package struct RouteConfiguration: Sendable, Equatable {
         self.isExact = isExact
         self.destination = destination
     }
+
+    /// As logs and messages name it: `/admin/`, `= /ping`, `files.example.com/`.
+    package var label: String { (isExact ? "= " : "") + (host ?? "") + path }
 }
 
 /// `respond 200 "pong";`

@@ -40,6 +40,7 @@ package struct UpstreamConfiguration: Sendable, Equatable {
     package var keepaliveConnections = 128
     /// How long each is kept.
     package var keepaliveMilliseconds: Int64 = 60_000
+    package var place = SourcePlace()
 
     package init(name: String, servers: [ServerConfiguration]) {
         self.name = name

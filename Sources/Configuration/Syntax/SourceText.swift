@@ -50,6 +50,8 @@ package struct SourceText: Sendable {
         lineStarts = starts
     }
 
+    package var hasSecrets: Bool { !concealed.isEmpty }
+
     /// From now on the bytes of `range` are shown as dots.
     package mutating func conceal(_ range: ByteRange) {
         if !range.isEmpty { concealed.append(range) }

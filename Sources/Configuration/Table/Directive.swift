@@ -56,15 +56,8 @@ package struct Directive: Sendable {
         case arguments(String, ClosedRange<Int>)
     }
 
-    package enum Availability: Sendable {
-        case now
-        /// Known, so that a configuration written for a later release is told so, and not that it is
-        /// misspelt.
-        case later
-    }
-
     package let name: String
-    /// Where it may stand; empty for the insides of blocks that come later.
+    /// Where it may stand.
     package let blocks: [Block]
     package let shape: Shape
     /// The block that it opens; nil for a directive that ends with `;`.
@@ -84,13 +77,12 @@ package struct Directive: Sendable {
     /// Arguments that a later release brings: whole words, or what such arguments begin with (`unix:`,
     /// `weight=`).
     package let laterArguments: [String]
-    package let availability: Availability
 
     package init(
         _ name: String, in blocks: [Block], _ shape: Shape, opens: Block? = nil,
         blockIsOptional: Bool = false, default defaultText: String? = nil, bounds: String? = nil,
         example: String? = nil, repeats mayRepeat: Bool = false, later laterArguments: [String] = [],
-        _ summary: String, availability: Availability = .now
+        _ summary: String
     ) {
         self.name = name
         self.blocks = blocks
@@ -104,7 +96,6 @@ package struct Directive: Sendable {
         self.example = example ?? (defaultText.map { "\(name) \($0)" } ?? name) + ending
         self.mayRepeat = mayRepeat
         self.laterArguments = laterArguments
-        self.availability = availability
     }
 
     /// How many arguments it takes.

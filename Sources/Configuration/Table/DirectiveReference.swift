@@ -5,7 +5,7 @@ package enum DirectiveReference {
     /// Each directive with its form, where it stands, its default and what it is for, by block.
     package static var text: String {
         var lines: [String] = []
-        let rows = DirectiveTable.rows.filter { $0.availability == .now }
+        let rows = DirectiveTable.rows
         for block in Block.allCases {
             // A directive of several blocks is listed in the first, `include` in the main block.
             let own = rows.filter { $0.blocks.first == block }
@@ -20,8 +20,7 @@ package enum DirectiveReference {
                 lines.append("")
             }
         }
-        lines.append("Known, but not available yet:")
-        lines += wrapped(DirectiveTable.later.map(\.name), by: ", ", indent: "  ")
+        lines.removeLast()
         return lines.joined(separator: "\n") + "\n"
     }
 

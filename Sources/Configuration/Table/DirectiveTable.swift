@@ -1,16 +1,14 @@
 // The directives of gateway.conf: the one table, in the order in which help prints it. The rows of each block
 // are in the files beside this one.
 //
-// A directive that means different things in different blocks has a row for each meaning. A directive that a
-// later release brings has a row too (`DirectiveTable.later`), so that it is never taken for a spelling
-// mistake.
+// A directive that means different things in different blocks has a row for each meaning.
 
 /// The rows, and how to find one.
 package enum DirectiveTable {
-    /// Every directive there is, or will be.
+    /// Every directive there is.
     package static let rows: [Directive] =
         main + tls + limits + logs + control + accessToken + style + refreshToken + exchange + issuer
-        + remoteKeys + upstream + upstreamTLS + healthCheck + route + cors + later
+        + remoteKeys + upstream + upstreamTLS + healthCheck + route + cors
 
     package static let names = Set(rows.map(\.name))
 
@@ -24,9 +22,9 @@ package enum DirectiveTable {
     /// Every row of `name`.
     package static func rows(named name: String) -> [Directive] { byName[name] ?? [] }
 
-    /// The names that may stand in `block` now.
-    package static func availableNames(in block: Block) -> [String] {
-        rows.filter { $0.availability == .now && $0.blocks.contains(block) }.map(\.name)
+    /// The names that may stand in `block`.
+    package static func names(in block: Block) -> [String] {
+        rows.filter { $0.blocks.contains(block) }.map(\.name)
     }
 
     static let second: Int64 = 1_000

@@ -20,7 +20,7 @@ extension DirectiveTable {
             "workers", in: [.main], .arguments("auto|NUMBER", 1...1), default: "auto",
             "How many shards share the work, 1 to 256; auto is one for each core."),
         Directive(
-            "user", in: [.main], .arguments("USER [GROUP]", 1...2), default: "whoever starts it",
+            "user", in: [.main], .arguments("USER [GROUP]", 1...2), example: "user auth-gateway;",
             "Who the gateway becomes when root starts it, once its listeners are open; files are that user's."
         ),
         Directive(
@@ -73,6 +73,14 @@ extension DirectiveTable {
             example: "route /admin/ { … }",
             repeats: true,
             "Requests whose path lies under PATH, or with = is PATH; the most specific route wins."
+        ),
+        Directive(
+            "expect", in: [.main],
+            .arguments("METHOD TARGET anonymous|WORD [VALUE]… STATUS|forwarded", 4...100),
+            bounds: "WORD is token, expired or cookie; or, with a VALUE: claim NAME=VALUE, scope, subject,"
+                + " issuer, header NAME=VALUE",
+            example: "expect GET /admin/ claim role=user 403;", repeats: true,
+            "What becomes of a request, held against the routes by 'check', at the start and at each reload."
         ),
         Directive(
             "include", in: Block.allCases, .arguments("FILE-GLOB", 1...1), example: "include conf.d/*.conf;",

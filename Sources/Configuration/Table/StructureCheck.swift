@@ -59,30 +59,22 @@ package struct StructureCheck {
     ) -> Directive? {
         let name = statement.name
         let location = statement.nameLocation
-        if let row = DirectiveTable.row(name, in: block) {
-            guard row.availability == .later else { return row }
-            reportUnavailable(name, at: location)
-            checked.attempts.append((name, statement))
-            return nil
-        }
+        if let row = DirectiveTable.row(name, in: block) { return row }
         let elsewhere = DirectiveTable.rows(named: name)
-        if elsewhere.isEmpty {
-            let meant = reportUnknown(statement, in: block)
-            if let meant { checked.attempts.append((meant, statement)) }
-        } else if let row = elsewhere.first(where: { $0.availability == .now }) {
-            let places = elsewhere.filter { $0.availability == .now }.flatMap(\.blocks).map(\.phrase)
+        if let row = elsewhere.first {
+            let places = elsewhere.flatMap(\.blocks).map(\.phrase)
             report.error(
                 "'\(name)' may not stand in \(block.phrase)", at: location,
                 help: "it stands in \(places.joined(separator: " or ")): \(row.example)")
-        } else {
-            reportUnavailable(name, at: location)
+        } else if let meant = reportUnknown(statement, in: block) {
+            checked.attempts.append((meant, statement))
         }
         return nil
     }
 
     /// The result is the name in this block that was probably meant.
     private func reportUnknown(_ statement: Statement, in block: Block) -> String? {
-        let here = DirectiveTable.availableNames(in: block)
+        let here = DirectiveTable.names(in: block)
         let near = EditDistance.nearest(to: statement.name, in: here)
         var help = "\(block.phrase) knows \(here.joined(separator: ", "))"
         if let near {

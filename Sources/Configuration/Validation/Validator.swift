@@ -47,6 +47,7 @@ package struct Validator {
         result.issuers = issuers(of: main, own: result.accessToken)
 
         result.routes = routes(of: main, upstreams: upstreams, refreshPath: result.refreshToken.path)
+        result.expectations = expectations(of: main, issuers: result.issuers)
         return result
     }
 

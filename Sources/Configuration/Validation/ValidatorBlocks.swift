@@ -100,6 +100,8 @@ extension Validator {
                 "a control listener that is not on a loopback address needs a secret", at: entry.location,
                 help: "add: secret file:/etc/auth-gateway/control.secret; or listen on 127.0.0.1")
         }
-        return ControlConfiguration(address: address, secret: secret)
+        var control = ControlConfiguration(address: address, secret: secret)
+        control.place = report.sourcePlace(entry.location)
+        return control
     }
 }

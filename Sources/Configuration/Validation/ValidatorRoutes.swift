@@ -26,6 +26,7 @@ extension Validator {
             route.rate = block.entry("rate").flatMap { rate($0, isAnonymous: route.access == .anonymous) }
             route.cors = cors(block.entry("cors"))
             readManners(of: block, refreshPath: refreshPath, into: &route)
+            route.place = report.sourcePlace(entry.location)
             guard target != nil else { continue }
             checkPlace(of: route, entry, among: placed, refreshPath: refreshPath)
             placed.append(PlacedRoute(route: route, location: entry.location, block: block))
@@ -168,9 +169,6 @@ extension Validator {
             }
             return
         }
-        for placed in routes where placed.route.access == .anonymous {
-            warnIfUnprotected(placed, among: routes)
-        }
         for placed in routes where placed.route.access != .anonymous {
             warnIfLoginPageIsProtected(placed, among: routes)
         }
@@ -183,24 +181,6 @@ extension Validator {
                 "there is no 'route /': what no route matches is answered 404", at: last.location,
                 help: "add: route / { upstream …; }")
         }
-    }
-
-    /// An anonymous route below a protected one is often a hole and sometimes meant. Below `/` it is neither.
-    private func warnIfUnprotected(_ placed: PlacedRoute, among routes: [PlacedRoute]) {
-        let route = placed.route
-        let enclosing = routes.filter { other in
-            !other.route.isExact && other.route.path != "/" && other.location != placed.location
-                && (other.route.host == nil || other.route.host == route.host)
-                && RoutePath.lies(route.path, under: other.route.path)
-        }
-        let nearest = enclosing.max {
-            ($0.route.path.utf8.count, $0.route.host == nil ? 0 : 1)
-                < ($1.route.path.utf8.count, $1.route.host == nil ? 0 : 1)
-        }
-        guard let nearest, nearest.route.access == .required else { return }
-        report.warning(
-            "this anonymous route lies under a protected one", at: placed.location,
-            help: "the protected one is at \(report.place(nearest.location))")
     }
 
     /// Who is sent to a page that needs a token is sent there again.

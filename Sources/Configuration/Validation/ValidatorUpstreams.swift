@@ -36,6 +36,7 @@ extension Validator {
     private func upstream(of block: CheckedBlock, opening: Entry) -> UpstreamConfiguration {
         var upstream = UpstreamConfiguration(
             name: opening.arguments[0].text, servers: servers(of: block, opening: opening))
+        upstream.place = report.sourcePlace(opening.location)
         let balance = checkChoice(block.entry("balance"))
         if let balance = balance.flatMap(UpstreamConfiguration.Balance.init(rawValue:)) {
             upstream.balance = balance

@@ -24,25 +24,14 @@ extension DownstreamConnection {
             exchange.forwarded = ForwardedFields(
                 head.block, peerIsTrusted: true, trusted: shard.runtime.trustedProxies)
         }
-        if Via.isLoop(head) {
-            refuse(.loop)
+        switch RequestPolicy.firstAnswer(to: head) {
+        case .refused(let error):
+            refuse(error)
             return
-        }
-        if let forwards = MaxForwards.read(head) {
-            if forwards == 0 {
-                respond(.empty(204))
-                return
-            }
-            exchange.maxForwards = forwards - 1
-        }
-        // RFC 9110 §9.3.8: TRACE sends the request back to who sent it, with the identity that we add to it.
-        if head.method == .trace {
-            refuse(.methodNotAllowed)
-            return
-        }
-        if head.targetForm == .asterisk {
+        case .empty:
             respond(.empty(204))
             return
+        case nil: exchange.maxForwards = MaxForwards.read(head).map { $0 - 1 }
         }
         if role.redirectsToHTTPS {
             let origin = shard.runtime.configuration.publicURL.origin
@@ -73,35 +62,30 @@ extension DownstreamConnection {
     }
 
     private func routeRequest() {
-        let runtime = shard.runtime
-        let (route, isAmbiguous) = withPath { path in
-            head.block.withBytes { bytes in
-                let authority = bytes.extracting(head.authority.offsets)
-                let route = runtime.routes.route(path: path, authority: authority)
-                guard let loose = PathNormalization.looseReading(of: path) else { return (route, false) }
-                return (route, runtime.routes.route(path: loose.span, authority: authority) !== route)
+        let policy = shard.runtime.policy
+        let choice = withPath { path in
+            head.block.withBytes {
+                policy.choose(path: path, authority: $0.extracting(head.authority.offsets))
             }
         }
-        guard let route else {
-            refuse(.noRoute)
-            return
-        }
-        if isAmbiguous {
-            refuse(.pathRefused)
+        let route: Route
+        switch choice {
+        case .route(let chosen): route = chosen
+        case .refused(let error):
+            refuse(error)
             return
         }
         exchange.route = route
         exchange.requestBytesMax = route.requestBodyBytesMax
-        if let answer = route.crossOrigin?.preflightAnswer(to: head) {
+        switch route.firstAnswer(to: head) {
+        case .preflight(let answer):
             exchange.isPreflight = true
             respond(LocalResponse(status: answer.status, lines: answer.fields))
             return
-        }
-        if !head.block.withBytes({ route.takes($0.extracting(head.methodRange.offsets)) }),
-            !isObserved(route, ProxyError.methodNotAllowed.word)
-        {
+        case .methodNotAllowed where !isObserved(route, ProxyError.methodNotAllowed.word):
             respondMethodNotAllowed(route.allowText)
             return
+        case .methodNotAllowed, nil: break
         }
         if route.configuration.rate?.key == .address, !keepsRate(route) { return }
         askGate(route)
@@ -161,8 +145,8 @@ extension DownstreamConnection {
             return
         }
         switch AccessRule.admit(
-            head, route: route, gatekeeper: shard.gatekeeper, memo: &exchange.memo, runtime: shard.runtime,
-            now: shard.wallTime)
+            head, route: route, gatekeeper: shard.gatekeeper, memo: &exchange.memo,
+            policy: shard.runtime.policy, now: shard.wallTime)
         {
         case .refused(let refusal, let token):
             // Two credentials, of which one may be ours, go no further on any route, observed or not.
@@ -171,14 +155,14 @@ extension DownstreamConnection {
                 return
             }
             exchange.token = token
-            exchange.passage = AccessRule.passage(ofUnjudged: head, shard.runtime)
+            exchange.passage = AccessRule.passage(ofUnjudged: head, shard.runtime.policy)
         case .undecided(let issuer):
             guard let refusal = askForKeys(issuer, route) else { return }
             if !isObserved(route, refusal.code) {
                 turnAway(refusal, route)
                 return
             }
-            exchange.passage = AccessRule.passage(ofUnjudged: head, shard.runtime)
+            exchange.passage = AccessRule.passage(ofUnjudged: head, shard.runtime.policy)
         case .admitted(let token, let passage):
             exchange.token = token
             exchange.passage = passage
@@ -218,17 +202,14 @@ extension DownstreamConnection {
     /// The gate has refused the request: a browser may be sent to refresh its token, or to log in.
     private func turnAway(_ refusal: GateRefusal, _ route: Route) {
         exchange.reason = refusal.code
-        if let location = Bounce.location(for: self, refusal) {
-            respondAfterBody(.redirect(307, to: location))
-        } else if refusal.status == 401,
-            let page = LoginPage.location(
-                for: head, route: route,
-                target: Bounce.isLocal(requestTarget, refreshPath: shard.runtime.refreshPath)
-                    ? requestTarget : nil)
-        {
-            respond(.redirect(303, to: page))
-        } else {
-            respond(.refusal(refusal))
+        let way = Bounce.way(
+            of: head, { requestTarget }, refusal, route: route, gatekeeper: shard.gatekeeper,
+            policy: shard.runtime.policy,
+            hasOlder: refusal == .noCredential && !LegacyExchange.inCookies(self).isEmpty)
+        switch way {
+        case .round(let location): respondAfterBody(.redirect(307, to: location))
+        case .toLogin(let page): respond(.redirect(303, to: page))
+        case .out: respond(.refusal(refusal))
         }
     }
 
@@ -251,14 +232,14 @@ extension DownstreamConnection {
     }
 
     private func forward(_ route: Route, to pool: UpstreamPool) {
-        if case .length(let length) = head.framing, length > exchange.requestBytesMax {
+        if route.isTooLarge(head.framing) {
             refuse(.bodyTooLarge)
             return
         }
         // Looked up while the request still has its credentials, for the answer that may replace this
         // session.
         if route.configuration.isLogin { exchange.heldSession = presentedSession }
-        RequestWriting.prepare(&head.block, exchange: exchange, runtime: shard.runtime)
+        RequestWriting.prepare(&head.block, exchange: exchange, policy: shard.runtime.policy)
         exchange.phase = .relaying
         exchange.pool = pool
         pool.assign(to: self)

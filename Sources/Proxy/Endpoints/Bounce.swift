@@ -12,30 +12,58 @@ import Sessions
 
 /// Sends browsers round by the refresh endpoint.
 enum Bounce {
-    /// Where a refused request is to be sent; nil when it is to be refused indeed.
-    static func location(for connection: DownstreamConnection, _ refusal: GateRefusal) -> String? {
+    /// What becomes of a request that the gate has refused.
+    enum Way: Equatable {
+        /// To the refresh endpoint, and back from there.
+        case round(String)
+        /// A person is sent to the login page.
+        case toLogin(String)
+        /// It is told the refusal.
+        case out
+    }
+
+    /// - Parameters:
+    ///   - target: what it asked for, with the path in its normal form; most refusals need not know.
+    ///   - hasOlder: whether it carries a credential of before the gateway that may be exchanged.
+    static func way(
+        of head: borrowing RequestHead, _ target: () -> [UInt8], _ refusal: GateRefusal, route: Route,
+        gatekeeper: Gatekeeper, policy: RequestPolicy, hasOlder: Bool
+    ) -> Way {
+        let mayGo = mayGoRound(head, refusal, gatekeeper, policy, hasOlder: hasOlder)
+        if !mayGo, refusal.status != 401 || route.configuration.loginPage == nil { return .out }
+        let target = target()
+        let isTargetLocal = isLocal(target, refreshPath: policy.refreshPath)
+        // Otherwise it would be refused on arrival.
+        if mayGo, isTargetLocal {
+            let path = String(decoding: policy.refreshPath, as: UTF8.self)
+            return .round("\(path)?return_to=\(PercentEncoding.text(target))")
+        }
+        if refusal.status == 401,
+            let page = LoginPage.location(for: head, route: route, target: isTargetLocal ? target : nil)
+        {
+            return .toLogin(page)
+        }
+        return .out
+    }
+
+    private static func mayGoRound(
+        _ head: borrowing RequestHead, _ refusal: GateRefusal, _ gatekeeper: Gatekeeper,
+        _ policy: RequestPolicy, hasOlder: Bool
+    ) -> Bool {
         switch refusal {
         // A browser that has just come back and still has no better token would go round for ever.
         // "Issued in the future" is a token of before the clock was set back.
-        case .token(.expired) where !hasJustReturned(connection),
-            .token(.issuedInFuture) where !hasJustReturned(connection):
+        case .token(.expired) where !hasJustReturned(head, policy),
+            .token(.issuedInFuture) where !hasJustReturned(head, policy):
             break
         // Taken back with a change of rights, while the session goes on.
         case .token(.revoked): break
         // A visitor whose session is of before the gateway.
-        case .noCredential
-        where !hasJustReturned(connection) && !LegacyExchange.inCookies(connection).isEmpty:
-            break
-        default: return nil
+        case .noCredential where !hasJustReturned(head, policy) && hasOlder: break
+        default: return false
         }
-        guard isFit(connection.head), hasSmallBody(connection.head, connection.shard.runtime),
-            refusal == .noCredential || isByCookie(connection)
-        else { return nil }
-        let target = connection.requestTarget
-        // It would be refused on arrival.
-        if !isLocal(target, refreshPath: connection.shard.runtime.refreshPath) { return nil }
-        let path = String(decoding: connection.shard.runtime.refreshPath, as: UTF8.self)
-        return "\(path)?return_to=\(PercentEncoding.text(target))"
+        return isFit(head) && hasSmallBody(head, policy.configuration)
+            && (refusal == .noCredential || isByCookie(head, gatekeeper, policy))
     }
 
     /// Whether a request to the refresh endpoint is one that has been sent here.
@@ -145,30 +173,32 @@ enum Bounce {
             && head.block.equals(.secFetchDest, lowercase: "document")
     }
 
-    private static func hasJustReturned(_ connection: DownstreamConnection) -> Bool {
-        let name = connection.shard.runtime.cookieNames.returned
-        return connection.head.block.withBytes {
-            !CookieFields.values(of: name, in: connection.head.block, $0).isEmpty
+    private static func hasJustReturned(
+        _ head: borrowing RequestHead, _ policy: RequestPolicy
+    ) -> Bool {
+        head.block.withBytes {
+            !CookieFields.values(of: policy.cookieNames.returned, in: head.block, $0).isEmpty
         }
     }
 
     /// Whether the token is one of ours, expired or not, in our cookie.
-    private static func isByCookie(_ connection: DownstreamConnection) -> Bool {
-        let found = Credentials.find(
-            in: connection.head, cookieNames: connection.shard.runtime.cookieNames)
+    private static func isByCookie(
+        _ head: borrowing RequestHead, _ gatekeeper: Gatekeeper, _ policy: RequestPolicy
+    ) -> Bool {
+        let found = Credentials.find(in: head, cookieNames: policy.cookieNames)
         guard case .cookies(let ranges) = found else { return false }
         // Of another issuer's token there is no session to refresh. One of ours may be of a key that is gone.
-        return connection.head.block.withBytes { bytes in
-            ranges.contains {
-                connection.shard.gatekeeper.claimsToBeOurs(bytes.extracting($0.offsets))
-            }
+        return head.block.withBytes { bytes in
+            ranges.contains { gatekeeper.claimsToBeOurs(bytes.extracting($0.offsets)) }
         }
     }
 
     /// The browser sends the body anew at each step: a large one is refused instead, and one of unknown
     /// length cannot be sent twice.
-    private static func hasSmallBody(_ head: borrowing RequestHead, _ runtime: GatewayRuntime) -> Bool {
-        let bytesMax = runtime.configuration.refreshToken.bounceBodyBytes
+    private static func hasSmallBody(
+        _ head: borrowing RequestHead, _ configuration: GatewayConfiguration
+    ) -> Bool {
+        let bytesMax = configuration.refreshToken.bounceBodyBytes
         return switch head.framing {
         case .none: bytesMax > 0
         case .length(let length): length <= bytesMax && bytesMax > 0

@@ -11,13 +11,7 @@ import Primitives
 enum Endpoint {
     /// Whether a request is for the gateway itself.
     static func isLocal(_ connection: DownstreamConnection) -> Bool {
-        let refreshPath = connection.shard.runtime.refreshPath
-        return connection.withPath { path in
-            if Publication.document(at: path, connection.shard.runtime) != nil { return true }
-            if path.count < refreshPath.count { return false }
-            for index in 0..<refreshPath.count where path[index] != refreshPath[index] { return false }
-            return path.count == refreshPath.count || path[refreshPath.count] == UInt8(ascii: "/")
-        }
+        connection.withPath { connection.shard.runtime.policy.isOwn($0) }
     }
 
     /// Answers a request whose body has been taken in.

@@ -48,8 +48,6 @@ struct PublishedKeys: Sendable {
 /// The metadata of the issuer.
 struct IssuerMetadata: Sendable {
     let document: PublishedDocument
-    /// Where it stands.
-    let paths: [[UInt8]]
 
     /// - Parameter refreshPath: without a final slash.
     init(_ configuration: GatewayConfiguration, refreshPath: [UInt8]) {
@@ -60,7 +58,7 @@ struct IssuerMetadata: Sendable {
         writer.string("issuer", configuration.accessToken.issuer)
         writer.string("token_endpoint", refreshURL)
         writer.string("revocation_endpoint", refreshURL + "/revoke")
-        writer.string("jwks_uri", origin + Publication.keySetPath)
+        writer.string("jwks_uri", origin + Publication.keySetPath.description)
         Self.write(["refresh_token"], as: "grant_types_supported", to: &writer)
         Self.write(["none"], as: "token_endpoint_auth_methods_supported", to: &writer)
         Self.write(["none"], as: "revocation_endpoint_auth_methods_supported", to: &writer)
@@ -70,10 +68,14 @@ struct IssuerMetadata: Sendable {
         writer.endObject()
         document = PublishedDocument(
             writer.bytes, contentType: "application/json", cacheControl: "public, max-age=300")
-        // RFC 8414 §3.1: the well-known part is put between the host and the path of the issuer.
-        let path = Self.path(ofIssuer: configuration.accessToken.issuer)
+    }
+
+    /// Where it stands. RFC 8414 §3.1: the well-known part is put between the host and the path of the
+    /// issuer.
+    static func paths(ofIssuer issuer: String) -> [[UInt8]] {
+        let path = path(ofIssuer: issuer)
         let plain = Publication.metadataPath
-        paths = (path.isEmpty ? [plain] : [plain, plain + path]).map { Array($0.utf8) }
+        return (path.isEmpty ? [plain] : [plain, plain + path]).map { Array($0.utf8) }
     }
 
     private static func write(_ values: [String], as name: String, to writer: inout JSONWriter) {
@@ -93,7 +95,7 @@ struct IssuerMetadata: Sendable {
 
 /// Answers requests for what is published.
 enum Publication {
-    static let keySetPath = "/.well-known/jwks.json"
+    static let keySetPath: StaticString = "/.well-known/jwks.json"
     static let metadataPath = "/.well-known/oauth-authorization-server"
     /// Below the refresh path: where it was loaded from tells the script where to refresh.
     static let clientPath = "/client.js"
@@ -105,11 +107,11 @@ enum Publication {
 
     /// The document at a path.
     static func document(at path: Span<UInt8>, _ runtime: GatewayRuntime) -> PublishedDocument? {
-        // Most paths end here.
-        guard path.count > 1, path[1] == UInt8(ascii: ".") else { return nil }
-        if path.equals(keySetBytes.span) { return runtime.publishedKeys.document }
-        return runtime.metadata.paths.contains { path.equals($0.span) } ? runtime.metadata.document : nil
+        if isKeySet(path) { return runtime.publishedKeys.document }
+        return runtime.policy.isMetadata(path) ? runtime.metadata.document : nil
     }
+
+    static func isKeySet(_ path: Span<UInt8>) -> Bool { path.equals(keySetPath) }
 
     static func answer(_ connection: DownstreamConnection, _ document: PublishedDocument) {
         if !Endpoint.allows([.get, .head], "GET, HEAD", connection) { return }
@@ -142,6 +144,4 @@ enum Publication {
             element == entityTag || element == "W/" + entityTag
         }
     }
-
-    private static let keySetBytes = Array(keySetPath.utf8)
 }

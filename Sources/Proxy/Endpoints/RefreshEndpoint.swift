@@ -87,7 +87,8 @@ enum RefreshEndpoint {
         let candidates = cookieTokens(connection)
         let session = connection.presentedSession
         if candidates.isEmpty && session == nil {
-            let isOurPage = SameOrigin.isShown(by: connection.head, connection.shard.runtime.publicOrigin)
+            let isOurPage = SameOrigin.isShown(
+                by: connection.head, connection.shard.runtime.policy.publicOrigin)
             connection.respond(loggedOut(connection, clearsCookies: isOurPage))
         } else if isSameOrigin(connection) {
             connection.awaitReply(
@@ -231,7 +232,9 @@ enum RefreshEndpoint {
     static let candidatesMax = 4
 
     static func isSameOrigin(_ connection: DownstreamConnection) -> Bool {
-        if SameOrigin.isShown(by: connection.head, connection.shard.runtime.publicOrigin) { return true }
+        if SameOrigin.isShown(by: connection.head, connection.shard.runtime.policy.publicOrigin) {
+            return true
+        }
         connection.exchange.reason = GateRefusal.crossOrigin.code
         connection.respond(.refusal(.crossOrigin))
         return false

@@ -101,15 +101,15 @@ enum GateRefusal: Equatable {
 enum AccessRule {
     static func admit(
         _ head: borrowing RequestHead, route: Route, gatekeeper: Gatekeeper, memo: inout TokenMemo,
-        runtime: GatewayRuntime, now: WallTime
+        policy: RequestPolicy, now: WallTime
     ) -> Admission {
         let access = route.configuration.access
-        let credentials = Credentials.find(in: head, cookieNames: runtime.cookieNames)
+        let credentials = Credentials.find(in: head, cookieNames: policy.cookieNames)
         if access == .anonymous {
             // An anonymous route forwards no identity, whatever the request carries; and no token of ours
             // either: which of two is ours, and to be withheld, is not for an upstream to find out.
             if credentials == .ambiguous { return .refused(.ambiguousCredential, nil) }
-            return .admitted(nil, passage(ofUnjudged: head, runtime))
+            return .admitted(nil, passage(ofUnjudged: head, policy))
         }
         let verdict: TokenVerdict
         switch credentials {
@@ -130,39 +130,47 @@ enum AccessRule {
         case .refused(let rejection): return .refused(.token(rejection), nil)
         case .undecided(let issuer): return .undecided(issuer: issuer)
         }
+        return admit(head, credentials, token, route: route, policy: policy)
+    }
+
+    /// What a route says to a token that is good.
+    private static func admit(
+        _ head: borrowing RequestHead, _ credentials: Credentials, _ token: VerifiedToken, route: Route,
+        policy: RequestPolicy
+    ) -> Admission {
         // A WebSocket handshake is a GET, and no same-origin policy stands in a foreign page's way: it counts
         // as unsafe.
         if case .cookies = credentials, !head.method.isSafe || head.asksForWebSocket,
-            !SameOrigin.isShown(by: head, runtime.publicOrigin),
+            !SameOrigin.isShown(by: head, policy.publicOrigin),
             route.crossOrigin?.allowsStateChange(head) != true
         {
             return .refused(.crossOrigin, token)
         }
         if let refusal = refusal(of: token, route.configuration) { return .refused(refusal, token) }
-        let isForwarded = runtime.forwards(token)
+        let isForwarded = policy.forwards(token)
         if case .cookies = credentials { return .admitted(token, isForwarded ? .asBearer : .asSent) }
         return .admitted(token, isForwarded ? .asSent : .withheld)
     }
 
     /// Whether a bearer token is one that we have issued, by the look of it: good enough to withhold it.
     private static func isOurs(
-        _ credentials: Credentials, _ head: borrowing RequestHead, _ runtime: GatewayRuntime
+        _ credentials: Credentials, _ head: borrowing RequestHead, _ policy: RequestPolicy
     ) -> Bool {
         switch credentials {
-        case .bearer(let range): return isOurs(range, head, runtime)
+        case .bearer(let range): return isOurs(range, head, policy)
         case .ambiguous:
             return Credentials.anyBearer(in: head) { one in
-                if case .bearer(let range) = one { isOurs(range, head, runtime) } else { false }
+                if case .bearer(let range) = one { isOurs(range, head, policy) } else { false }
             }
         case .none, .cookies: return false
         }
     }
 
     private static func isOurs(
-        _ token: ByteRange, _ head: borrowing RequestHead, _ runtime: GatewayRuntime
+        _ token: ByteRange, _ head: borrowing RequestHead, _ policy: RequestPolicy
     ) -> Bool {
         head.block.withBytes { bytes in
-            runtime.publishedKeys.tokenHeads.contains { tokenHead in
+            policy.tokenHeads.contains { tokenHead in
                 let count = tokenHead.count
                 if token.count < count { return false }
                 return bytes.extracting(token.start..<token.start + count).equals(tokenHead.span)
@@ -172,11 +180,11 @@ enum AccessRule {
 
     /// What becomes of the token of a request that is let through without its being judged.
     static func passage(
-        ofUnjudged head: borrowing RequestHead, _ runtime: GatewayRuntime
+        ofUnjudged head: borrowing RequestHead, _ policy: RequestPolicy
     ) -> TokenPassage {
-        if runtime.configuration.accessToken.isForwarded { return .asSent }
-        let credentials = Credentials.find(in: head, cookieNames: runtime.cookieNames)
-        return isOurs(credentials, head, runtime) ? .withheld : .asSent
+        if policy.configuration.accessToken.isForwarded { return .asSent }
+        let credentials = Credentials.find(in: head, cookieNames: policy.cookieNames)
+        return isOurs(credentials, head, policy) ? .withheld : .asSent
     }
 
     /// Several cookies of our name: one may be a stale one of another path or domain, so each is tried.
@@ -204,17 +212,22 @@ enum AccessRule {
 
     /// Why a good token does not suffice for a route; nil when it does.
     private static func refusal(of token: VerifiedToken, _ route: RouteConfiguration) -> GateRefusal? {
-        // Bytes are compared: `String` would take the Kelvin sign for a K.
-        let hasAll = route.requiredScopes.allSatisfy { scope in
-            token.scopes.contains { $0.utf8.elementsEqual(scope.utf8) }
-        }
-        if !hasAll {
+        if !route.requiredScopes.allSatisfy({ has($0, token) }) {
             return .missingScope(route.requiredScopes)
         }
+        return unmet(route, by: token) == nil ? nil : .missingClaim
+    }
+
+    /// Whether a token grants a scope. Bytes are compared: `String` would take the Kelvin sign for a K.
+    static func has(_ scope: String, _ token: VerifiedToken) -> Bool {
+        token.scopes.contains { $0.utf8.elementsEqual(scope.utf8) }
+    }
+
+    /// The first claim of a route's that a token does not have.
+    static func unmet(_ route: RouteConfiguration, by token: VerifiedToken) -> ClaimRequirement? {
         for requirement in route.requiredClaims {
-            guard let claim = token.claim(at: requirement.claim.parts),
-                claim.isOne(of: requirement.values)
-            else { return .missingClaim }
+            guard let claim = token.claim(at: requirement.claim.parts), claim.isOne(of: requirement.values)
+            else { return requirement }
         }
         return nil
     }

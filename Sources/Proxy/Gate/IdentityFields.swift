@@ -10,11 +10,11 @@ import TLS
 /// Strips forged identity and adds verified identity.
 enum IdentityFields {
     /// Removes what only the gateway may say.
-    static func strip(_ block: inout HeaderBlock, runtime: GatewayRuntime) {
+    static func strip(_ block: inout HeaderBlock, policy: RequestPolicy) {
         block.removeImitations()
         block.removeAliases(ours)
         block.removeAliases(RequestID.fields)
-        for folded in runtime.identityNames { block.removeFolded(folded) }
+        for folded in policy.identityNames { block.removeFolded(folded) }
     }
 
     /// Removes our credentials: our own token is for the gateway, and our cookies are nobody else's.

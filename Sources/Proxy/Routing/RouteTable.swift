@@ -43,8 +43,7 @@ final class Route: Sendable {
 
     init(_ configuration: RouteConfiguration, limits: LimitsConfiguration) {
         self.configuration = configuration
-        let host = configuration.host ?? ""
-        label = Array(((configuration.isExact ? "= " : "") + host + configuration.path).utf8)
+        label = Array(configuration.label.utf8)
         var path = Array(configuration.path.utf8)
         if !configuration.isExact && path.last == UInt8(ascii: "/") { path.removeLast() }
         prefix = path

@@ -10,13 +10,13 @@ import TLS
 enum RequestWriting {
     /// Takes out of the head what does not pass: hop-by-hop fields, forged identity, our credentials. Once
     /// per exchange, before it is written, maybe twice.
-    static func prepare(_ block: inout HeaderBlock, exchange: Exchange, runtime: GatewayRuntime) {
+    static func prepare(_ block: inout HeaderBlock, exchange: Exchange, policy: RequestPolicy) {
         Persistence.removeHopByHop(&block)
-        IdentityFields.strip(&block, runtime: runtime)
+        IdentityFields.strip(&block, policy: policy)
         if exchange.maxForwards != nil { block.remove(MaxForwards.fields) }
         for name in exchange.route?.removedNames ?? [] { block.removeFolded(name) }
         exchange.keptCookies = IdentityFields.stripCredentials(
-            &block, exchange.passage, names: runtime.cookieNames)
+            &block, exchange.passage, names: policy.cookieNames)
     }
 
     /// Writes the whole head.

@@ -11,7 +11,8 @@ enum Command: Equatable {
     case run(configuration: String, takesOver: Bool)
     case reload(configuration: String, isJSON: Bool)
     case healthcheck(configuration: String, isLive: Bool)
-    case check(configuration: String)
+    case check(CheckRequest, configuration: String)
+    case explain(ExplainRequest, configuration: String)
     case keys(KeysRequest, configuration: String)
     case token(TokenRequest, configuration: String)
     case sessions(SessionsRequest, configuration: String)
@@ -42,6 +43,22 @@ enum Version {
 enum Console {
     static func print(_ text: String) { try? AppendFile.standardOutput.append(Array("\(text)\n".utf8).span) }
     static func error(_ text: String) { try? AppendFile.standardError.append(Array("\(text)\n".utf8).span) }
+
+    /// What somebody else wrote must not command a terminal.
+    static func printable(_ text: String) -> String {
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.map {
+                    $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "\u{FFFD}" : $0
+                }))
+    }
+
+    /// A line of standard input, without the blanks around it.
+    static func line() -> String {
+        var text = readLine() ?? ""
+        while text.last?.isWhitespace == true { text.removeLast() }
+        return text
+    }
 }
 
 /// Parses the command line.
@@ -61,9 +78,8 @@ enum CommandLineParser {
             return configurationPath(rest.filter { $0 != RunCommand.takeOverOption }).map {
                 .run(configuration: $0, takesOver: takesOver)
             }
-        case "check", "-t":
-            if rest.contains("-h") || rest.contains("--help") { return .success(.help) }
-            return configurationPath(rest).map { .check(configuration: $0) }
+        case "check", "-t": return CheckCommandLine.parse(rest, defaultPath: defaultPath)
+        case "explain": return ExplainCommandLine.parse(rest, defaultPath: defaultPath)
         case "reload":
             if rest.contains("-h") || rest.contains("--help") { return .success(.text(ReloadCommand.help)) }
             let isJSON = rest.contains("--json")
@@ -83,7 +99,6 @@ enum CommandLineParser {
         case "sessions": return SessionsCommandLine.parse(rest, defaultPath: defaultPath)
         case "version", "-v", "--version": return .success(.version)
         case "help", "-h", "--help": return .success(.help)
-        case _ where laterVerbs.contains(verb): return usage("the command '\(verb)' is not available yet")
         default: return usage("unknown command '\(verb)'")
         }
     }
@@ -106,11 +121,6 @@ enum CommandLineParser {
         .failure(UsageError(message: "auth-gateway: \(problem)\n\n\(synopsis)"))
     }
 
-    /// Verbs that are to come: known, so that nobody takes them for a typing error.
-    private static let laterVerbs: Set<String> = [
-        "explain",
-    ]
-
     private static let defaultPath = "/etc/auth-gateway/gateway.conf"
 
     private static let synopsis = """
@@ -118,6 +128,7 @@ enum CommandLineParser {
                auth-gateway reload [-c FILE]   have the running gateway take up its configuration
                auth-gateway healthcheck        say whether it is ready: see healthcheck --help
                auth-gateway check [-c FILE]    check a configuration and say everything that is wrong with it
+               auth-gateway explain …          say what becomes of a request, and why: see explain --help
                auth-gateway keys …             show, change and take back keys: see keys --help
                auth-gateway token …            issue a token, or say why one is refused: see token --help
                auth-gateway sessions …         list, explain, end, back up, check: see sessions --help

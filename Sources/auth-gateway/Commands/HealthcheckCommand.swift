@@ -1,4 +1,5 @@
-// `auth-gateway healthcheck`: whether the gateway of a configuration serves, for containers that have no curl.
+// `auth-gateway healthcheck`: whether the gateway of a configuration serves, for containers that have no
+// curl.
 
 import Configuration
 import Primitives
@@ -8,7 +9,8 @@ enum HealthcheckCommand {
     static let help = """
         usage: auth-gateway healthcheck [-c FILE] [--live]
 
-        Asks the control listener of the gateway that this configuration describes whether it is ready for clients.
+        Asks the control listener of the gateway that this configuration describes whether it is ready for
+        clients.
 
           -c FILE   the configuration
           --live    ask only whether it answers at all

@@ -21,15 +21,13 @@ enum TokenCommand {
     static func run(_ request: TokenRequest, configuration path: String) -> ExitCode {
         guard let configuration = CheckCommand.configuration(at: path) else { return .configuration }
         do throws(Problem) {
-            guard let control = ControlClient(configuration) else {
-                throw Problem(reason: "the configuration has no control listener to ask")
-            }
+            let control = try client(configuration)
             switch request {
             case .issue(let subject, let claims, let label, let isJSON):
                 try issue(subject, claims, label, isJSON: isJSON, control)
                 return .success
             case .inspect(let token, let isJSON):
-                let text = token ?? standardInput()
+                let text = token ?? Console.line()
                 return try inspect(text, isJSON: isJSON, control) ? .success : .failure
             }
         } catch {
@@ -64,6 +62,29 @@ enum TokenCommand {
     private static func inspect(
         _ token: String, isJSON: Bool, _ control: ControlClient
     ) throws(Problem) -> Bool {
+        let verdict = try inspection(of: token, control)
+        let parts = TokenParts(token)
+        Console.print(isJSON ? parts.json(verdict.root) : parts.text(verdict.root))
+        return verdict.root["verdict"]?.string == "accepted"
+    }
+
+    /// What the running gateway says of a token.
+    static func inspection(
+        of token: String, _ configuration: GatewayConfiguration
+    ) throws(Problem) -> JSONDocument {
+        try inspection(of: token, client(configuration))
+    }
+
+    private static func client(_ configuration: GatewayConfiguration) throws(Problem) -> ControlClient {
+        guard let control = ControlClient(configuration) else {
+            throw Problem(reason: "the configuration has no control listener to ask")
+        }
+        return control
+    }
+
+    private static func inspection(
+        of token: String, _ control: ControlClient
+    ) throws(Problem) -> JSONDocument {
         if token.isEmpty { throw Problem(reason: "there is no token to inspect") }
         var body = JSONWriter()
         body.beginObject()
@@ -73,9 +94,7 @@ enum TokenCommand {
         guard answer.status == 200, let verdict = try? JSONDocument(parsing: answer.body) else {
             throw Problem(reason: "the gateway does not say: status \(answer.status)")
         }
-        let parts = TokenParts(token)
-        Console.print(isJSON ? parts.json(verdict.root) : parts.text(verdict.root))
-        return verdict.root["verdict"]?.string == "accepted"
+        return verdict
     }
 
     private static func ask(
@@ -86,19 +105,13 @@ enum TokenCommand {
         }
         return answer
     }
-
-    /// One line, without the blanks around it.
-    private static func standardInput() -> String {
-        var text = readLine() ?? ""
-        while text.last?.isWhitespace == true { text.removeLast() }
-        return text
-    }
 }
 
 /// A token taken apart, believed in nothing, and without what would make it usable.
 struct TokenParts {
     private let header: JSONDocument?
-    private let claims: JSONDocument?
+    /// What it claims; nil where that cannot be read.
+    let claims: JSONDocument?
 
     init(_ token: String) {
         let parts = token.split(separator: ".", omittingEmptySubsequences: false)
@@ -118,13 +131,14 @@ struct TokenParts {
             guard let document else { continue }
             lines.append("\(title):")
             for (name, value) in document.root.members {
-                lines.append(
-                    "  \(printable(name)): \(printable(Self.shown(name, value)))\(Self.time(name, value))")
+                let line = "\(name): \(Self.shown(name, value))\(Self.time(name, value))"
+                lines.append("  \(Console.printable(line))")
             }
         }
         if header == nil { lines.append("This is no JWT.") }
         for (name, value) in verdict.members {
-            lines.append("\(name): \(printable(value.string ?? String(decoding: value.text, as: UTF8.self)))")
+            lines.append(
+                "\(name): \(Console.printable(value.string ?? String(decoding: value.text, as: UTF8.self)))")
         }
         return lines.joined(separator: "\n")
     }
@@ -159,14 +173,5 @@ struct TokenParts {
             (0...253_402_300_799).contains(seconds)
         else { return "" }
         return "  (\(CivilTime(WallTime(seconds: seconds)).rfc3339))"
-    }
-
-    /// What somebody else wrote must not command a terminal.
-    private func printable(_ text: String) -> String {
-        String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.map {
-                    $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "\u{FFFD}" : $0
-                }))
     }
 }

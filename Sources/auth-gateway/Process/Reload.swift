@@ -54,6 +54,12 @@ extension RunCommand {
             refuseReload("\(path) has errors", loaded.diagnostics, ended)
             return
         }
+        let findings = PolicyFindings.find(in: new, now: Clock.wall)
+        for finding in findings { services.log.warning(finding.rendered) }
+        if findings.hasErrors {
+            refuseReload("\(path) does not do what it says itself", findings, ended)
+            return
+        }
         do throws(RuntimeError) {
             let keys = try keyWatch.keys(following: new)
             let runtime = try GatewayRuntime(

@@ -50,6 +50,12 @@ final class RunCommand {
             Console.error(CheckCommand.summary(loaded, path))
             ExitCode.configuration.end()
         }
+        let findings = PolicyFindings.find(in: configuration, now: Clock.wall)
+        for finding in findings { Console.error(finding.rendered) }
+        if findings.hasErrors {
+            Console.error("\(path): the configuration does not do what it says itself")
+            ExitCode.configuration.end()
+        }
         // Before anybody can know that the gateway runs, and so could want it to stop.
         handleSignals()
         do {
