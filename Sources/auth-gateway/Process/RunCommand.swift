@@ -44,14 +44,14 @@ final class RunCommand {
 
     /// Starts serving, and never returns.
     func start() -> Never {
+        // Before anybody can know that the gateway runs, and so could want something of it.
+        handleSignals()
         let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
         for diagnostic in loaded.diagnostics { Console.error(diagnostic.rendered) }
         guard let configuration = loaded.configuration else {
             Console.error(CheckCommand.summary(loaded, path))
             ExitCode.configuration.end()
         }
-        // Before anybody can know that the gateway runs, and so could want it to stop.
-        handleSignals()
         do {
             try serve(configuration)
         } catch let problem as StartProblem {
@@ -69,6 +69,7 @@ final class RunCommand {
         let (inherited, predecessor) = try ground(configuration)
         let logs = try Logs(configuration.logs)
         self.logs = logs
+        every(seconds: Self.lossCheckSeconds) { logs.tellLosses() }
         let state: StateDirectory
         let keys: OwnKeys
         let feed = RevocationFeed()
@@ -87,7 +88,8 @@ final class RunCommand {
             totalMax: configuration.limits.connections,
             perAddressMax: configuration.limits.connectionsPerAddress)
         let services = GatewayServices(
-            accessLog: logs.access, audit: logs.audit, log: logs.service, census: census)
+            accessLog: logs.access, audit: logs.audit, log: logs.service, logLosses: logs.losses,
+            census: census)
         do {
             (self.sessions, self.services) = (sessions, services)
             self.configuration = configuration
@@ -180,6 +182,8 @@ final class RunCommand {
             MainActor.assumeIsolated { action() }
         }
     }
+
+    private static let lossCheckSeconds = 2
 }
 
 /// A start that cannot succeed, in one plain line.
