@@ -86,7 +86,8 @@ package struct LogNews: Sendable {
     private struct Told: Sendable {
         var lines = 0
         var isStuck = false
-        var at = MonotonicInstant(milliseconds: .min)
+        var stuckAgain = MonotonicInstant(milliseconds: .min)
+        var lossAgain = MonotonicInstant(milliseconds: .min)
     }
 
     private var told: [String: Told] = [:]
@@ -102,9 +103,13 @@ package struct LogNews: Sendable {
         var last = told[loss.name, default: Told()]
         let lost = loss.lines - last.lines
         let isStuck = problem != nil
-        if lost == 0 && isStuck == last.isStuck { return nil }
-        if now < last.at.advanced(byMilliseconds: Self.pauseMilliseconds) { return nil }
-        last = Told(lines: loss.lines, isStuck: isStuck, at: now)
+        let tellsState = isStuck != last.isStuck && now >= last.stuckAgain
+        let tellsLoss = lost > 0 && now >= last.lossAgain
+        if !tellsState && !tellsLoss { return nil }
+        let again = now.advanced(byMilliseconds: Self.pauseMilliseconds)
+        if isStuck != last.isStuck { last.stuckAgain = again }
+        if lost > 0 { last.lossAgain = again }
+        (last.lines, last.isStuck) = (loss.lines, isStuck)
         told[loss.name] = last
         let state = problem.map { "cannot be written: \($0)" } ?? "is written"
         return "the \(loss.name) log \(state)" + (lost == 0 ? "" : "; \(lost) lines are lost")

@@ -241,12 +241,15 @@ struct ServiceLogTests {
         #expect(old.lines.count == 1 && new.lines.count == 2)
     }
 
-    @Test("a loss is told at once, the next ones after a minute, and the end of a trouble too")
+    @Test("a trouble and a loss are told at once, the next ones after a minute, and the end of it too")
     func news() {
         func at(_ seconds: Int64) -> MonotonicInstant { MonotonicInstant(milliseconds: seconds * 1000) }
         let loss = LogLoss(name: "access")
         var news = LogNews()
         #expect(news.sentence(loss, problem: nil, now: at(0)) == nil)
+        #expect(
+            news.sentence(loss, problem: "no room", now: at(0)) == "the access log cannot be written: no room"
+        )
         loss.add(3)
         #expect(
             news.sentence(loss, problem: "no room", now: at(1))
