@@ -418,7 +418,7 @@ class Secrets(unittest.TestCase):
                 {"cookies": {"access": secret, "refresh": secret, "other": secret}}, {"form": {"token": secret}},
                 {"as_json": {"token": secret}}, {"method": secret[:40] if secret.startswith("eyJ") else "GET"},
             ):
-                for path in ("/public/x", "/items", "/refresh", "/login"):
+                for path in ("/public/x", "/refresh"):
                     curl(gateway.base + path, **place)
             for path in (f"/public/{secret}", f"/{secret}/x", f"/public/x?t={secret}", f"/refresh/{secret}",
                          f"/public/%2e%2e/{secret}", f"/public/x%00{secret}", f"/refresh?return_to=/{secret}"):
@@ -438,7 +438,7 @@ class Secrets(unittest.TestCase):
         gateway.stop()
         logs = {name: open(os.path.join(gateway.home, name), encoding="utf-8", errors="replace").read()
                 for name in os.listdir(gateway.home) if name.endswith(".log") or name == "out"}
-        self.assertGreater(logs["access.log"].count("\n"), 300)
+        self.assertGreater(logs["access.log"].count("\n"), 150)
         for name, text in logs.items():
             for secret in secrets:
                 # What is left of a token must open nothing, also where something had cut it.
