@@ -13,6 +13,11 @@ package enum Clock {
     /// Now, for claims, rows and logs.
     package static var wall: WallTime { WallTime(milliseconds: Syscalls.milliseconds(CLOCK_REALTIME)) }
 
+    /// How far local time is ahead of UTC at a moment.
+    package static func localOffsetSeconds(at time: WallTime) -> Int64 {
+        Syscalls.localOffsetSeconds(at: time)
+    }
+
     /// Microseconds since some start, for measuring how long an exchange took.
     package static var microseconds: Int64 { Syscalls.microseconds() }
 }

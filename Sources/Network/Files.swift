@@ -131,9 +131,17 @@ package struct AppendFile: ~Copyable {
 
     private let kind: Kind
 
-    /// Opens a file for appending; made when it is not there.
+    /// Opens a file for appending; made when it is not there. A pipe that nobody reads is refused: to open
+    /// it would wait for a reader.
     package init(path: String) throws(SystemError) {
-        kind = .owned(try Syscalls.open(path, flags: O_WRONLY | O_CREAT | O_APPEND, mode: 0o640))
+        kind = .owned(
+            try Syscalls.open(path, flags: O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, mode: 0o640)
+        )
+    }
+
+    /// Whether a file ends in the middle of a line: a crash has torn it.
+    package static func isTorn(_ path: String) -> Bool {
+        Syscalls.lastByte(of: path).map { $0 != UInt8(ascii: "\n") } ?? false
     }
 
     private init(standard descriptor: Int32) { kind = .standard(descriptor) }
@@ -144,11 +152,24 @@ package struct AppendFile: ~Copyable {
     /// The process' standard error.
     package static var standardError: AppendFile { AppendFile(standard: STDERR_FILENO) }
 
-    /// Appends all of `bytes`. Blocks: call it on a queue that may.
-    package func append(_ bytes: Span<UInt8>) throws(SystemError) {
+    private var raw: Int32 {
         switch kind {
-        case .owned(let descriptor): try Syscalls.writeAll(descriptor.raw, bytes)
-        case .standard(let descriptor): try Syscalls.writeAll(descriptor, bytes)
+        case .owned(let descriptor): descriptor.raw
+        case .standard(let descriptor): descriptor
         }
     }
+
+    /// Appends all of `bytes`. Blocks: call it on a queue that may.
+    package func append(_ bytes: Span<UInt8>) throws(SystemError) { try Syscalls.writeAll(raw, bytes) }
+
+    /// Appends as much as there is room for: how many bytes, and why not all. Waits for the reader of a pipe,
+    /// but not for ever.
+    package func appendPart(
+        _ bytes: Span<UInt8>, patienceMilliseconds: Int32
+    ) -> (count: Int, problem: SystemError?) {
+        Syscalls.write(raw, bytes, patienceMilliseconds: patienceMilliseconds)
+    }
+
+    /// What tells one open file from another: two streams may lead to one file. nil: it is not open.
+    package var identity: String? { Syscalls.identity(raw).map { "\($0.device):\($0.number)" } }
 }

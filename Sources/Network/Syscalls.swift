@@ -3,7 +3,7 @@
 // EFAULT), crashes.
 //
 // One of the few files that may be unsafe; no pointer leaves it. Addresses in C's form: `SyscallsAddresses`;
-// other processes: `SyscallsProcess`.
+// other processes: `SyscallsProcess`; what only logs need: `SyscallsLogs`.
 
 import CLinux
 import Glibc
@@ -42,8 +42,10 @@ package enum Syscalls {
         return transfer(result, "send")
     }
 
-    static func socket(family: Int32) throws(SystemError) -> FileDescriptor {
-        try FileDescriptor(check(gateway_socket(family, Int32(SOCK_STREAM.rawValue)), "socket"))
+    static func socket(
+        family: Int32, type: __socket_type = SOCK_STREAM
+    ) throws(SystemError) -> FileDescriptor {
+        try FileDescriptor(check(gateway_socket(family, Int32(type.rawValue)), "socket"))
     }
 
     /// Starts connecting. true: connected at once; false: under way, writable when decided.

@@ -17,64 +17,81 @@ package enum LogLevel: Int, Sendable, Comparable {
         case .debug: "debug"
         }
     }
+
+    fileprivate var severity: LogSeverity {
+        switch self {
+        case .error: .error
+        case .warning: .warning
+        case .info: .info
+        case .debug: .debug
+        }
+    }
 }
 
-/// The log of the process.
+/// The log of the process: `error` in the configuration.
 package final class ServiceLog: Sendable {
-    private let sink: LogSink
-    private let level: LogLevel
+    private let way: LogSwitch
     private let clock: @Sendable () -> WallTime
 
-    package init(sink: LogSink, level: LogLevel, clock: @escaping @Sendable () -> WallTime) {
-        self.sink = sink
-        self.level = level
+    package init(_ outlet: LogOutlet, level: LogLevel, clock: @escaping @Sendable () -> WallTime) {
+        way = LogSwitch(outlet, level)
         self.clock = clock
     }
+
+    /// Has lines from now on go elsewhere.
+    package func change(to outlet: LogOutlet, level: LogLevel) { way.change(to: outlet, level) }
 
     package func error(_ message: String) { write(.error, message) }
     package func warning(_ message: String) { write(.warning, message) }
     package func info(_ message: String) { write(.info, message) }
     package func debug(_ message: @autoclosure () -> String) {
-        if level >= .debug { write(.debug, message()) }
+        if way.level >= .debug { write(.debug, message()) }
     }
 
-    /// Waits until everything is written: at the end of the process.
-    package func flush() { sink.flush() }
-
     private func write(_ level: LogLevel, _ message: String) {
-        if level > self.level { return }
+        guard level <= way.level, let outlet = way.outlet else { return }
         // A message may quote what came from outside: control bytes must not start a line of their own.
         let safe = message.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "?" : String($0) }
             .joined()
-        sink.append(Array("\(CivilTime(clock()).rfc3339) \(level.word) \(safe)\n".utf8))
+        let now = clock()
+        let line = Array("\(CivilTime(now).rfc3339) \(level.word) \(safe)\n".utf8)
+        outlet.append(outlet.opening(level.severity, now) + line)
     }
 }
 
 /// The audit log: what happened to sessions and keys, and why.
 package final class AuditLog: Sendable {
-    private let sink: LogSink?
+    private let way: LogSwitch
     private let clock: @Sendable () -> WallTime
 
-    /// - Parameter sink: nil writes nothing.
-    package init(sink: LogSink?, clock: @escaping @Sendable () -> WallTime) {
-        self.sink = sink
+    /// - Parameter outlet: nil writes nothing.
+    package init(_ outlet: LogOutlet?, clock: @escaping @Sendable () -> WallTime) {
+        way = LogSwitch(outlet)
         self.clock = clock
     }
 
+    /// Has events from now on go elsewhere, or nowhere.
+    package func change(to outlet: LogOutlet?) { way.change(to: outlet) }
+
     /// Writes one event. Members without a value are left out.
     package func record(_ event: String, _ members: [(name: String, value: String?)]) {
-        guard let sink else { return }
+        guard let outlet = way.outlet else { return }
+        let now = clock()
         var line = JSONWriter()
         line.beginObject()
-        line.string("@timestamp", CivilTime(clock()).rfc3339)
+        line.string("@timestamp", CivilTime(now).rfc3339)
         line.string("event.action", event)
         for member in members {
             if let value = member.value { line.string(member.name, value) }
         }
         line.endObject()
-        sink.append(line.bytes + [UInt8(ascii: "\n")])
+        let severity = Self.warnings.contains(event) ? LogSeverity.warning : .notice
+        outlet.append(outlet.opening(severity, now) + line.bytes + [UInt8(ascii: "\n")])
     }
 
-    /// Waits until everything is written: at the end of the process.
-    package func flush() { sink?.flush() }
+    /// What somebody should look at.
+    private static let warnings: Set = [
+        "refresh_token_reused", "refresh_token_misplaced", "login_refused", "store_behind", "key_withdrawn",
+        "config_reload_refused",
+    ]
 }

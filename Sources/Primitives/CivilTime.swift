@@ -70,6 +70,11 @@ public struct CivilTime: Sendable, Equatable {
         "\(padded(day, 2))/\(Self.months[month - 1])/\(padded(year, 4)):\(timeOfDay) +0000"
     }
 
+    /// `Nov 21 06:02:46`, as syslog does (RFC 3164 §4.1.2: a day below 10 has a space in front).
+    public var syslog: String {
+        "\(Self.months[month - 1]) \(day < 10 ? " " : "")\(day) \(timeOfDay)"
+    }
+
     private var timeOfDay: String {
         let seconds = millisecondOfDay / 1000
         return "\(padded(seconds / 3600, 2)):\(padded(seconds / 60 % 60, 2)):\(padded(seconds % 60, 2))"

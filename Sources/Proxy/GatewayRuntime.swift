@@ -150,6 +150,9 @@ extension GatewayRuntime {
         return (trusted, versions)
     }
 
+    /// How the access log is written.
+    var accessFormat: AccessLog.Format { configuration.logs.accessFormat == .json ? .json : .combined }
+
     /// Whether a peer's word about its clients is believed.
     func trusts(_ peer: SocketAddress) -> Bool {
         peer.family == .unix ? configuration.trustsUnixPeers : trustedProxies.contains(peer)
@@ -168,15 +171,22 @@ extension GatewayRuntime {
 
 /// The doors to what runs on other queues.
 package struct GatewayServices: Sendable {
-    package let accessLog: LogSink?
+    /// nil for none; a reload may change it.
+    package var accessLog: LogOutlet?
     package let audit: AuditLog
     package let log: ServiceLog
+    /// What each of the logs has lost since the process began.
+    package let logLosses: [LogLoss]
     package let census: ConnectionCensus
     let metrics = GatewayMetrics()
     /// What the gateway is called among several.
     let hostName = NameResolver.ownName
 
-    package init(accessLog: LogSink?, audit: AuditLog, log: ServiceLog, census: ConnectionCensus) {
+    package init(
+        accessLog: LogOutlet?, audit: AuditLog, log: ServiceLog, logLosses: [LogLoss],
+        census: ConnectionCensus
+    ) {
+        self.logLosses = logLosses
         self.accessLog = accessLog
         self.audit = audit
         self.log = log

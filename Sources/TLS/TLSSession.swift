@@ -37,6 +37,8 @@ package final class TLSSession {
     }
 
     package private(set) var phase = Phase.handshaking
+    /// Whether the connection speaks TLS 1.3; otherwise it is 1.2.
+    package var isVersion13: Bool { unsafe SSL_version(handle) == TLS1_3_VERSION }
     /// The name that the client has asked for, or that the server is asked by.
     package private(set) var serverName: HostName?
     /// Whether a site has been configured for that name.

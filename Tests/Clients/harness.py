@@ -161,6 +161,7 @@ class Gateway:
         scheme="http",
         host="localhost",
         tls=None,
+        logs=None,
         start=True,
         **options,
     ):
@@ -172,6 +173,9 @@ class Gateway:
         self.access_path = os.path.join(self.home, "access.log")
         self.audit_path = os.path.join(self.home, "audit.log")
         self.service_path = os.path.join(self.home, "service.log")
+        # What else the judgement of the logs is to read: functions that answer a text.
+        self.other_logs = []
+        self.kills = 0
         # The lines of a `tls` block give the one listener TLS.
         scheme = "https" if tls else scheme
         self.origin = f"{scheme}://{host}:{self.port}"
@@ -179,6 +183,7 @@ class Gateway:
         self.control = f"http://127.0.0.1:{self.control_port}"
         self.config = os.path.join(self.home, "gateway.conf")
         self.process = None
+        logs = (logs or "access {home}/access.log json; audit {home}/audit.log;").replace("{home}", self.home)
         with open(self.config, "w") as file:
             file.write(f"""
 listen 127.0.0.1:{self.port}{" tls" if tls else ""};
@@ -187,7 +192,7 @@ public_url {self.origin};
 state_directory {self.state};
 {main}
 limits {{ {limits} }}
-logs {{ access {self.access_path} json; audit {self.audit_path}; }}
+logs {{ {logs} }}
 control {{ listen 127.0.0.1:{self.control_port}; {control} }}
 access_token {{ audience clients; {access} }}
 refresh_token {{ {refresh} }}
@@ -216,6 +221,7 @@ upstream api {{ server http://127.0.0.1:{upstream_port}; {upstream} }}
 
     def kill(self):
         """kill -9: no farewell."""
+        self.kills += 1
         self.process.kill()
         self.process.wait()
 
@@ -234,15 +240,18 @@ upstream api {{ server http://127.0.0.1:{upstream_port}; {upstream} }}
         self.judge_logs()
 
     def judge_logs(self):
-        """Every line is JSON, and nothing that opens a door is in any of them."""
+        """Every line is JSON, and nothing that opens a door is in any of them. kill -9 may tear the line that is being
+        written, and no other."""
         for path in (self.access_path, self.audit_path):
-            for line in _text(path).splitlines():
-                json.loads(line)
-        for path in (self.access_path, self.audit_path, self.service_path):
-            text = _text(path)
+            torn = [line for line in _text(path).splitlines() if not _is_json(line)]
+            if len(torn) > self.kills:
+                raise AssertionError(f"torn lines in {os.path.basename(path)}: {torn[:3]}")
+        texts = {name: _text(os.path.join(self.home, name)) for name in os.listdir(self.home) if ".log" in name}
+        texts |= {f"log {number}": read() for number, read in enumerate(self.other_logs)}
+        for name, text in texts.items():
             found = TOKEN.search(text)
             if found or CONTROL_SECRET in text:
-                raise AssertionError(f"a secret in {os.path.basename(path)}: {found}")
+                raise AssertionError(f"a secret in {name}: {found}")
 
     def access_log(self):
         return [json.loads(line) for line in _text(self.access_path).splitlines()]
@@ -272,6 +281,14 @@ upstream api {{ server http://127.0.0.1:{upstream_port}; {upstream} }}
                 if line.startswith("VmRSS:"):
                     return int(line.split()[1])
         raise AssertionError("no VmRSS")
+
+
+def _is_json(line):
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _text(path):

@@ -45,6 +45,10 @@ struct CompleteSampleTests {
         expected.logs.access = .file("logs/access.log")
         expected.logs.accessFormat = .combined
         expected.logs.audit = .stderr
+        var syslog = LogsConfiguration.Syslog()
+        syslog.path = "/run/log"
+        syslog.tag = "gw"
+        expected.logs.error = .syslog(syslog)
         expected.logs.level = .debug
         expected.control = ControlConfiguration(
             address: .ip(host: "10.0.0.1", port: 9901), secret: SecretText(sampleSecret))

@@ -88,7 +88,7 @@ let completeSample = """
         header_timeout 500ms;  body_timeout 1m;  idle_timeout 2m;  minimum_rate 4k/s;  access_token 12k;
     }
 
-    logs { access logs/access.log combined; audit stderr; level debug; }
+    logs { access logs/access.log combined; audit stderr; error syslog:unix:/run/log tag=gw; level debug; }
 
     control {
         listen 10.0.0.1:9901;

@@ -168,6 +168,37 @@ package struct LogsConfiguration: Sendable, Equatable {
     package enum Destination: Sendable, Equatable {
         case off, stdout, stderr
         case file(String)
+        case syslog(Syslog)
+    }
+    /// A syslog daemon on this machine.
+    package struct Syslog: Sendable, Equatable {
+        /// The path of its datagram socket.
+        package var path = "/dev/log"
+        package var facility = Facility.daemon
+        package var tag = "auth-gateway"
+
+        package init() {}
+    }
+    package enum Facility: String, Sendable, CaseIterable {
+        case user, daemon, auth, authpriv, local0, local1, local2, local3, local4, local5, local6, local7
+
+        /// RFC 5424 §6.2.1; `authpriv` is what the C library calls 10.
+        package var code: Int {
+            switch self {
+            case .user: 1
+            case .daemon: 3
+            case .auth: 4
+            case .authpriv: 10
+            case .local0: 16
+            case .local1: 17
+            case .local2: 18
+            case .local3: 19
+            case .local4: 20
+            case .local5: 21
+            case .local6: 22
+            case .local7: 23
+            }
+        }
     }
     package enum Format: String, Sendable { case json, combined }
     package enum Level: String, Sendable { case error, warning, info, debug }
@@ -175,6 +206,8 @@ package struct LogsConfiguration: Sendable, Equatable {
     package var access = Destination.stdout
     package var accessFormat = Format.json
     package var audit = Destination.stdout
+    /// Never off.
+    package var error = Destination.stderr
     package var level = Level.info
 
     package init() {}

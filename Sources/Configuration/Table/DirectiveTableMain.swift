@@ -124,14 +124,19 @@ extension DirectiveTable {
 
     static let logs: [Directive] = [
         Directive(
-            "access", in: [.logs], .arguments("off|stdout|stderr|PATH [json|combined]", 1...2),
-            default: "stdout json", "One line for each request."),
+            "access", in: [.logs],
+            .arguments("off|stdout|stderr|PATH|SYSLOG [json|combined] [OPTIONS]", 1...4),
+            default: "stdout json",
+            "One line for each request; SYSLOG is syslog or syslog:unix:PATH, OPTIONS facility= and tag=."),
         Directive(
-            "audit", in: [.logs], .arguments("off|stdout|stderr|PATH", 1...1), default: "stdout",
-            "One JSON line for whatever happens to sessions, keys and the configuration."),
+            "audit", in: [.logs], .arguments("off|stdout|stderr|PATH|SYSLOG [OPTIONS]", 1...3),
+            default: "stdout", "One JSON line for whatever happens to sessions, keys and the configuration."),
+        Directive(
+            "error", in: [.logs], .arguments("stdout|stderr|PATH|SYSLOG [OPTIONS]", 1...3),
+            default: "stderr", "What the gateway says about itself; in the journal by its severities."),
         Directive(
             "level", in: [.logs], .choice(["error", "warning", "info", "debug"]), default: "info",
-            "How much the gateway says about itself on stderr."),
+            "How much the gateway says about itself."),
     ]
 
     static let control: [Directive] = [

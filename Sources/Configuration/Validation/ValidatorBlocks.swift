@@ -1,4 +1,4 @@
-// The meaning of the blocks `limits`, `logs` and `control`.
+// The meaning of the blocks `limits` and `control`.
 
 extension Validator {
     func limits(of main: CheckedBlock) -> LimitsConfiguration {
@@ -34,49 +34,6 @@ extension Validator {
                 reason: "is not a rate of bytes", help: "off, or a size for each second, such as 512b/s")
         }
         return try ValueDecoding.size(String(text.dropLast(2)), in: DirectiveTable.minimumRate)
-    }
-
-    func logs(of main: CheckedBlock) -> LogsConfiguration {
-        let block = block(main.entry("logs"), .logs)
-        var logs = LogsConfiguration()
-        if let entry = block.entry("access") {
-            if let destination = destination(entry) { logs.access = destination }
-            let format = value(of: entry, 1) { text throws(ValueProblem) in
-                try ValueDecoding.choice(text, of: ["json", "combined"])
-            }
-            if let format = format.flatMap(LogsConfiguration.Format.init(rawValue:)) {
-                logs.accessFormat = format
-            }
-        }
-        if let destination = destination(block.entry("audit")) { logs.audit = destination }
-        let level = checkChoice(block.entry("level"))
-        if let level = level.flatMap(LogsConfiguration.Level.init(rawValue:)) { logs.level = level }
-        return logs
-    }
-
-    private func destination(_ entry: Entry?) -> LogsConfiguration.Destination? {
-        guard let entry, let path = filePath(entry) else { return nil }
-        switch path {
-        case "off": return .off
-        case "stdout": return .stdout
-        case "stderr": return .stderr
-        default:
-            // A misspelt `stdout` would otherwise be a file of that name.
-            let words = ["off", "stdout", "stderr"]
-            guard !path.contains("/"), !path.contains("."), EditDistance.nearest(to: path, in: words) != nil
-            else {
-                return .file(path)
-            }
-            return value(of: entry) { text throws(ValueProblem) in
-                var problem = ValueProblem(reason: "is not a destination", help: "")
-                do throws(ValueProblem) {
-                    _ = try ValueDecoding.choice(text, of: words)
-                } catch {
-                    problem.help = error.help + ", or a path: ./logs/access.log"
-                }
-                throw problem
-            }
-        }
     }
 
     func control(of main: CheckedBlock, listeners: [Listen]) -> ControlConfiguration? {

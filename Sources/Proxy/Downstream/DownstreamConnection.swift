@@ -306,29 +306,6 @@ final class DownstreamConnection: EventTarget {
         shard.connectionClosed(self)
     }
 
-    func logExchange() {
-        if !shard.logsAccess { return }
-        var entry = AccessEntry()
-        entry.client = clientText
-        entry.requestID = exchange.requestID.bytes(head.block)
-        entry.status = exchange.status
-        entry.responseBytes = exchange.responseBytes
-        entry.durationMicroseconds = Clock.microseconds - exchange.startedMicroseconds
-        entry.reason = exchange.reason
-        entry.observed = exchange.observed
-        if let route = exchange.route {
-            entry.route = route.label
-        }
-        if let pool = exchange.pool { entry.upstream = pool.target.label }
-        if let server = exchange.server { entry.server = server.label }
-        if let token = exchange.token {
-            entry.subject = token.subjectBytes
-            entry.session = token.sessionText
-        }
-        if let session = exchange.loggedSession { (entry.subject, entry.session) = session }
-        shard.log(entry, head)
-    }
-
     private static let requestsPerTurnMax = 64
     private static let unsentBytesMax: Int32 = 64 * 1024
     private static let lingerMilliseconds: Int64 = 2_000

@@ -104,6 +104,11 @@ final class Exchange {
     var heldSession: SessionID?
     /// What becomes of the request's token.
     var passage = TokenPassage.asSent
+    /// When a server got the request, and when the head of its answer had come; 0 where nobody asks.
+    var sentMicroseconds: Int64 = 0
+    var answeredMicroseconds: Int64 = 0
+    /// The status of the upstream's answer; 0 until it has come.
+    var upstreamStatus = 0
     /// Where the request was sent on to.
     var pool: UpstreamPool?
     /// The server that got the request last.
@@ -166,6 +171,7 @@ final class Exchange {
         isPersistent = true
         heldSession = nil
         passage = .asSent
+        upstreamStatus = 0
         pool = nil
         server = nil
         isWaiting = false

@@ -84,9 +84,7 @@ package final class Shard {
         gatekeeper = try Gatekeeper(
             trusted.issuers,
             sessionLifetimeSeconds: runtime.configuration.refreshToken.maxLifetimeMilliseconds / 1000)
-        accessLog = AccessLog(
-            sink: runtime.services.accessLog,
-            format: runtime.configuration.logs.accessFormat == .json ? .json : .combined)
+        accessLog = AccessLog(runtime.services.accessLog, format: runtime.accessFormat)
         pools = runtime.upstreams.map { UpstreamPool($0, shard: self) }
     }
 
@@ -180,6 +178,7 @@ package final class Shard {
             return
         }
         runtime = new
+        accessLog.change(to: new.services.accessLog, format: new.accessFormat)
         var old = pools
         pools = new.upstreams.map { target in
             let name = target.configuration.name
@@ -245,14 +244,7 @@ package final class Shard {
     /// Writes the line of an exchange.
     func log(_ entry: AccessEntry, _ head: borrowing RequestHead) {
         head.block.withBytes { bytes in
-            let agent = head.block.first(.userAgent).map { head.block.fields[$0].value } ?? .empty
-            let (path, shownAgent) = (
-                MisplacedToken.cut(head.path, in: bytes), MisplacedToken.cut(agent, in: bytes)
-            )
-            accessLog.append(
-                entry, method: bytes.extracting(head.methodRange.offsets),
-                path: bytes.extracting(path.offsets), userAgent: bytes.extracting(shownAgent.offsets),
-                now: wallTime)
+            accessLog.append(entry, LoggedHead.ranges(of: head, bytes), of: bytes, now: wallTime)
         }
     }
 

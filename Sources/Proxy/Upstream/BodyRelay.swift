@@ -72,6 +72,7 @@ extension UpstreamConnection {
                 return phase == .awaitingHead
             }
             pool.answered(by: server)
+            downstream.noteAnswer(status: head.status)
             if head.status == 101 {
                 startTunnel(downstream)
                 return true

@@ -80,6 +80,7 @@ final class UpstreamConnection: EventTarget {
         self.downstream = downstream
         downstream.exchange.upstream = self
         downstream.exchange.server = server.shared
+        if shard.logsAccess { downstream.exchange.sentMicroseconds = Clock.microseconds }
         let route = downstream.exchange.route
         // Each by itself: a copy of the whole configuration would count references for every list in it.
         responseTimeoutMilliseconds =

@@ -11,7 +11,7 @@ import Proxy
 extension RunCommand {
     func handleSignals() {
         do throws(SystemError) {
-            signals = try Signals([SIGHUP, SIGTERM, SIGINT, SIGUSR2, SIGCHLD], queue: .main) {
+            signals = try Signals([SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD], queue: .main) {
                 [self] number in
                 MainActor.assumeIsolated { heed(number) }
             }
@@ -24,6 +24,7 @@ extension RunCommand {
     private func heed(_ signal: Int32) {
         switch signal {
         case SIGHUP: reload()
+        case SIGUSR1: logs?.reopen()
         case SIGUSR2: startSuccessor()
         case SIGCHLD: noteEndedProcesses()
         default: stop()
@@ -50,7 +51,7 @@ extension RunCommand {
 
     func end() {
         logs?.service.info("stopped")
-        logs?.flush()
+        logs?.finish()
         ExitCode.success.end()
     }
 }

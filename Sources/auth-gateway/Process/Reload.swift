@@ -61,6 +61,9 @@ extension RunCommand {
             return
         }
         do throws(RuntimeError) {
+            let openedLogs = try open(new.logs)
+            var services = services
+            services.accessLog = openedLogs?.access
             let keys = try keyWatch.keys(following: new)
             let runtime = try GatewayRuntime(
                 configuration: new, keys: keyWatch.inForce, sessions: sessions, services: services,
@@ -72,6 +75,8 @@ extension RunCommand {
                 services.audit.record("config_reloaded", [])
                 MainActor.assumeIsolated { ended(.inForce) }
             }
+            if let openedLogs { logs?.change(to: openedLogs) }
+            self.services = services
             keyWatch.change(to: keys)
         } catch {
             refuseReload(error.reason, loaded.diagnostics, ended)
@@ -81,10 +86,18 @@ extension RunCommand {
         sessions.change(to: SessionPolicy(new))
         configuration = new
         for (name, differs) in [
-            ("workers", new.workers != old.workers), ("logs", new.logs != old.logs),
+            ("workers", new.workers != old.workers),
             ("state_directory", new.stateDirectory != old.stateDirectory),
         ] where differs {
             services.log.warning("reload: '\(name)' changes with the next start only")
+        }
+    }
+
+    private func open(_ configuration: LogsConfiguration) throws(RuntimeError) -> Logs.Opened? {
+        do throws(StartProblem) {
+            return try logs?.open(configuration)
+        } catch {
+            throw RuntimeError(reason: error.reason)
         }
     }
 

@@ -44,6 +44,8 @@ final class RunCommand {
 
     /// Starts serving, and never returns.
     func start() -> Never {
+        // Before anybody can know that the gateway runs, and so could want something of it.
+        handleSignals()
         let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
         for diagnostic in loaded.diagnostics { Console.error(diagnostic.rendered) }
         guard let configuration = loaded.configuration else {
@@ -56,8 +58,6 @@ final class RunCommand {
             Console.error("\(path): the configuration does not do what it says itself")
             ExitCode.configuration.end()
         }
-        // Before anybody can know that the gateway runs, and so could want it to stop.
-        handleSignals()
         do {
             try serve(configuration)
         } catch let problem as StartProblem {
@@ -75,6 +75,7 @@ final class RunCommand {
         let (inherited, predecessor) = try ground(configuration)
         let logs = try Logs(configuration.logs)
         self.logs = logs
+        every(seconds: Self.lossCheckSeconds) { logs.tellLosses() }
         let state: StateDirectory
         let keys: OwnKeys
         let feed = RevocationFeed()
@@ -93,7 +94,8 @@ final class RunCommand {
             totalMax: configuration.limits.connections,
             perAddressMax: configuration.limits.connectionsPerAddress)
         let services = GatewayServices(
-            accessLog: logs.access, audit: logs.audit, log: logs.service, census: census)
+            accessLog: logs.access, audit: logs.audit, log: logs.service, logLosses: logs.losses,
+            census: census)
         do {
             (self.sessions, self.services) = (sessions, services)
             self.configuration = configuration
@@ -186,6 +188,8 @@ final class RunCommand {
             MainActor.assumeIsolated { action() }
         }
     }
+
+    private static let lossCheckSeconds = 2
 }
 
 /// A start that cannot succeed, in one plain line.
