@@ -51,9 +51,9 @@ let package = Package(
         layer("JOSE", on: ["Crypto", "Primitives"]),
         layer("TLS", on: ["COpenSSL", "Primitives"]),
         layer("Network", on: ["CLinux", "TLS", "Primitives"]),
-        layer("Sessions", on: ["SQLite", "JOSE", "Crypto", "Primitives"]),
-        layer("Configuration", on: ["Primitives"]),
         layer("Observability", on: ["Primitives"]),
+        layer("Sessions", on: ["SQLite", "JOSE", "Crypto", "Observability", "Primitives"]),
+        layer("Configuration", on: ["Primitives"]),
         layer(
             "Proxy",
             on: [
@@ -83,11 +83,13 @@ let package = Package(
         tests(
             "ProxyTests",
             of: [
-                "Proxy", "Configuration", "Crypto", "HTTP", "JOSE", "Network", "Primitives", "Sessions",
-                "Support", "TLS",
+                "Proxy", "Configuration", "Crypto", "HTTP", "JOSE", "Network", "Observability", "Primitives",
+                "Sessions", "Support", "TLS",
             ]),
         tests("ConfigurationTests", of: ["Configuration", "Primitives"], exclude: ["Fixtures"]),
         tests("SQLiteTests", of: ["SQLite"]),
-        tests("SessionsTests", of: ["Sessions", "SQLite", "JOSE", "Crypto", "Primitives", "Support"]),
+        tests(
+            "SessionsTests",
+            of: ["Sessions", "SQLite", "JOSE", "Crypto", "Observability", "Primitives", "Support"]),
     ]
 )

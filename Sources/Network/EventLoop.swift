@@ -72,6 +72,8 @@ package final class EventLoop {
     package let wakeup: Wakeup
     /// The time of the current batch.
     package private(set) var now: MonotonicInstant
+    /// The same, to measure by: when the current batch of events began.
+    package private(set) var microseconds: Int64
 
     /// Made on its queue, which must be serial.
     package init(queue: DispatchQueue) throws(SystemError) {
@@ -79,7 +81,8 @@ package final class EventLoop {
         self.queue = queue
         poller = try Poller()
         wakeup = try Wakeup()
-        now = Clock.monotonic
+        microseconds = Clock.microseconds
+        now = MonotonicInstant(milliseconds: microseconds / 1000)
         wheel = TimerWheel(now: now)
         try poller.add(wakeup: wakeup.raw, data: Self.wakeupData)
     }
@@ -223,7 +226,7 @@ package final class EventLoop {
 
     private func turn() {
         if isStopped { return }
-        now = Clock.monotonic
+        readClock()
         let end = now.advanced(byMilliseconds: Self.turnMilliseconds)
         var lingers: Int32 = 0
         repeat {
@@ -233,7 +236,7 @@ package final class EventLoop {
             let count = poller.wait(milliseconds: resumed.isEmpty ? lingers : 0)
             // Read behind the wait, which may have been a long one: what comes now must not be judged by its
             // beginning.
-            now = Clock.monotonic
+            readClock()
             onBatchBegin()
             takeEvents(count, &hasMessages)
             for target in resumed where target.isRegistered { target.becameReady([]) }
@@ -262,6 +265,11 @@ package final class EventLoop {
         }
         for target in ready where target.isRegistered { tellNews(to: target) }
         ready.removeAll(keepingCapacity: true)
+    }
+
+    private func readClock() {
+        microseconds = Clock.microseconds
+        now = MonotonicInstant(milliseconds: microseconds / 1000)
     }
 
     /// Has a target handle now what the current batch says of it.

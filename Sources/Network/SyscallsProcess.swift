@@ -6,6 +6,16 @@ import Glibc
 import Primitives
 
 extension Syscalls {
+    /// How many entries a directory has.
+    static func countEntries(of path: String) -> Int? {
+        guard let directory = unsafe path.withCString({ unsafe opendir($0) }) else { return nil }
+        defer { unsafe closedir(directory) }
+        var count = 0
+        while unsafe readdir(directory) != nil { count += 1 }
+        // `.` and `..`.
+        return count - 2
+    }
+
     // MARK: - Descriptors that come from elsewhere
 
     /// Sends bytes with descriptors; these stay open here.

@@ -23,10 +23,29 @@ package final class Counter: Sendable {
     package func set(_ value: UInt64) { number.store(value, ordering: .relaxed) }
 }
 
+/// Many counters of one owner, in one block of memory.
+package final class CounterBlock: Sendable {
+    /// How many there are.
+    package static let count = 896
+    private let numbers: InlineArray<896, Atomic<UInt64>>
+
+    package init() { numbers = InlineArray { _ in Atomic(0) } }
+
+    package func value(_ index: Int) -> UInt64 { numbers[index].load(ordering: .relaxed) }
+
+    /// Counts one of them on. The owner's alone.
+    package func add(_ index: Int, _ count: UInt64 = 1) {
+        numbers[index].store(numbers[index].load(ordering: .relaxed) &+ count, ordering: .relaxed)
+    }
+}
+
 /// What a metric is to Prometheus.
 package enum MetricKind: String, Sendable {
-    case counter, gauge
+    case counter, gauge, histogram
 }
+
+/// The labels of a sample.
+package typealias MetricLabels = [(name: StaticString, value: String)]
 
 /// Writes metrics, each with its help, its type and its samples.
 package struct MetricsText {
@@ -42,10 +61,26 @@ package struct MetricsText {
     }
 
     /// One sample of the metric that was begun.
-    package mutating func sample(
-        _ name: StaticString, _ labels: [(name: StaticString, value: String)], _ value: Double
+    package mutating func sample(_ name: StaticString, _ labels: MetricLabels, _ value: Double) {
+        write(name, "", labels, value)
+    }
+
+    /// The samples of a histogram that was begun.
+    package mutating func sample(_ name: StaticString, _ labels: MetricLabels, _ sum: HistogramSum) {
+        var count: UInt64 = 0
+        for (bound, number) in zip(Histogram.boundTexts, sum.counts) {
+            count &+= number
+            write(name, "_bucket", labels + [("le", bound)], Double(count))
+        }
+        write(name, "_sum", labels, Double(sum.microseconds) / 1_000_000)
+        write(name, "_count", labels, Double(count))
+    }
+
+    private mutating func write(
+        _ name: StaticString, _ suffix: String, _ labels: MetricLabels, _ value: Double
     ) {
         bytes += Array(name.description.utf8)
+        bytes += Array(suffix.utf8)
         if !labels.isEmpty {
             bytes.append(UInt8(ascii: "{"))
             for (index, label) in labels.enumerated() {
@@ -59,9 +94,7 @@ package struct MetricsText {
         bytes += Array(" \(Self.text(value))\n".utf8)
     }
 
-    package mutating func sample(
-        _ name: StaticString, _ labels: [(name: StaticString, value: String)], _ value: UInt64
-    ) {
+    package mutating func sample(_ name: StaticString, _ labels: MetricLabels, _ value: UInt64) {
         sample(name, labels, Double(value))
     }
 

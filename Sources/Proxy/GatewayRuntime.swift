@@ -178,19 +178,21 @@ package struct GatewayServices: Sendable {
     /// What each of the logs has lost since the process began.
     package let logLosses: [LogLoss]
     package let census: ConnectionCensus
+    package let status: GatewayStatus
     let metrics = GatewayMetrics()
     /// What the gateway is called among several.
     let hostName = NameResolver.ownName
 
     package init(
         accessLog: LogOutlet?, audit: AuditLog, log: ServiceLog, logLosses: [LogLoss],
-        census: ConnectionCensus
+        census: ConnectionCensus, status: GatewayStatus
     ) {
         self.logLosses = logLosses
         self.accessLog = accessLog
         self.audit = audit
         self.log = log
         self.census = census
+        self.status = status
     }
 }
 

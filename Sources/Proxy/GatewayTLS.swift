@@ -112,6 +112,20 @@ package enum GatewayTLS {
         return remarks
     }
 
+    /// The certificates of the listeners that can be read, as they are on disk.
+    package static func certificates(
+        of configuration: GatewayConfiguration, at now: WallTime
+    ) -> [GatewayStatus.Certificate] {
+        guard let tls = configuration.tls else { return [] }
+        let pairs = tls.certificates + tls.serverNames.flatMap(\.certificates)
+        return pairs.compactMap { pair in
+            guard let report = try? material(pair).report(at: now), let expiry = report.expiry else {
+                return nil
+            }
+            return GatewayStatus.Certificate(names: report.names, file: pair.chain.path, notAfter: expiry)
+        }
+    }
+
     private static func remarks(
         on pair: CertificateConfiguration, _ names: [String], _ now: WallTime
     ) -> [TLSRemark] {

@@ -188,21 +188,30 @@ package final class Server {
     // MARK: - Ending, and handing over
 
     /// Stops accepting, lets what has begun come to its end, and calls `done`; at the latest after
-    /// `milliseconds`.
+    /// `milliseconds`. Whoever asks whether the gateway is ready is told to the last that it is not.
     ///
     /// - Parameter isHandedOver: another process goes on with the listeners: their files stay.
     package func drain(
         milliseconds: Int, isHandedOver: Bool = false, done: @escaping @Sendable () -> Void
     ) {
-        if isHandedOver { accept(false) } else { listeners.forEach(stop) }
+        var control: [Listener] = []
+        if isHandedOver {
+            accept(false)
+        } else {
+            for opened in listeners where !opened.role.isControl { stop(opened) }
+            control = listeners.filter(\.role.isControl).map(\.listener)
+        }
         let group = DispatchGroup()
         for shard in shards {
             group.enter()
             shard.post(.drain { group.leave() })
         }
-        DispatchQueue.global().async {
+        DispatchQueue.global().async { [control] in
             _ = group.wait(timeout: .now() + .milliseconds(milliseconds))
-            DispatchQueue.main.async { done() }
+            DispatchQueue.main.async {
+                for listener in control { listener.removeFile() }
+                done()
+            }
         }
     }
 

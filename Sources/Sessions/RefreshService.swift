@@ -9,6 +9,7 @@
 
 import Dispatch
 package import JOSE
+import Observability
 package import Primitives
 import Synchronization
 
@@ -34,6 +35,7 @@ package final class RefreshService: Sendable {
     private let revocationMemory: Atomic<Int64>
     private let clock: @Sendable () -> WallTime
     private let audit: @Sendable (AuditEvent) -> Void
+    package let metrics = SessionMetrics()
 
     /// - Parameters:
     ///   - store: handed over; nobody else may use it.
@@ -86,7 +88,10 @@ package final class RefreshService: Sendable {
             return
         }
         let isAccepted = enqueue { waiting in
-            if waiting.orders.count + waiting.unsigned >= Self.ordersMax { return false }
+            if waiting.orders.count + waiting.unsigned >= Self.ordersMax {
+                metrics.turnedAway.add()
+                return false
+            }
             waiting.orders.append(PendingOrder(order: order, reply: reply))
             return true
         }
@@ -102,6 +107,11 @@ package final class RefreshService: Sendable {
             return true
         }
     }
+
+    /// How many orders wait for their turn.
+    package var waitingOrders: Int { waiting.withLock { $0.orders.count } }
+    /// How many have found too many others waiting.
+    package var ordersTurnedAway: UInt64 { metrics.turnedAway.value }
 
     private func enqueue(_ add: (inout Waiting) -> Bool) -> Bool {
         let (isAccepted, mustSchedule) = waiting.withLock { waiting in
@@ -125,12 +135,15 @@ package final class RefreshService: Sendable {
             return batch
         }
         let now = clock()
+        let began = ContinuousClock.now
         let outcome = book.withLock { $0?.carryOut(orders.map(\.order), seen: seen, now: now) }
         guard let outcome else {
             for pending in orders { pending.reply(.unavailable) }
             endDrain()
             return
         }
+        metrics.count(
+            orders.map(\.order), outcome.results, outcome.events, took: ContinuousClock.now - began, now: now)
         for event in outcome.events { audit(event) }
         let until = now.advanced(byMilliseconds: revocationMemory.load(ordering: .relaxed))
         deliver(outcome.results, to: orders, until: until)
@@ -241,6 +254,7 @@ package final class RefreshService: Sendable {
 
     private func endCopy(_ error: StoreError, _ reply: @escaping @Sendable (SessionReply) -> Void) {
         book.withLock { $0?.endCopy() }
+        metrics.storeErrors.add()
         audit(AuditEvent(.storeFailed, reason: error.detail))
         reply(.unavailable)
     }

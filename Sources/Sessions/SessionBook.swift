@@ -28,6 +28,8 @@ final class SessionBook {
         var reply: SessionReply
         /// The answer in place of `reply`, once it is signed.
         var issue: TokenIssue?
+        /// How a refresh came by it.
+        var grant = RefreshOutcome.granted
         var revocations: [Revocation] = []
         var events: [AuditEvent] = []
     }

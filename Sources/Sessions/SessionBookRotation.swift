@@ -91,11 +91,11 @@ extension SessionBook {
                 return rotated(stored, rotation, child, isAhead: isAhead)
             case .keep:
                 try store.confirm(token.sid, generation: token.generation)
-                return issued(stored.session, token, stored.subjectEpoch, now)
+                return handedOut(.kept, issued(stored.session, token, stored.subjectEpoch, now))
             case .repeatChild:
                 guard try handOutAgain(stored.session, now: now) else { continue }
                 try note(.repeated, stored.session, token, client, now)
-                return issued(stored.session, child, stored.subjectEpoch, now)
+                return handedOut(.retry, issued(stored.session, child, stored.subjectEpoch, now))
             case .endForReplay: return try endForReplay(stored.session, token, client, now: now)
             case .refuse(.lapsed(let reason)):
                 var result = try end(token.sid, reason, now: now)
@@ -105,6 +105,12 @@ extension SessionBook {
             }
         }
         return Result(reply: .unavailable)
+    }
+
+    private func handedOut(_ grant: RefreshOutcome, _ result: Result) -> Result {
+        var result = result
+        result.grant = grant
+        return result
     }
 
     /// While the child is unconfirmed, each handing out of it opens the race window anew: a second tab that

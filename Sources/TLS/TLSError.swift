@@ -53,6 +53,13 @@ package enum TLSError: Error, Sendable, Equatable {
         }
     }
 
+    /// Every word that there is.
+    package static let logWords = [
+        "tls_truncated", "tls_alert", "tls_not_tls", "tls_nothing_in_common", "tls_certificate_missing",
+        "tls_certificate_refused", "tls_subject_unusable", "tls_renegotiation", "tls_handshake_too_large",
+        "tls_flooded", "tls_output_too_large", "tls_violation", "tls_library",
+    ]
+
     /// What has happened, for the log: never bytes of the peer, never a secret.
     package var reason: String {
         switch self {

@@ -90,6 +90,27 @@ enum DocumentRules {
             })
     }
 
+    // MARK: Metrics
+
+    /// The metrics that code writes: every name in the files of the page.
+    static func metrics(_ files: [Repository.TextFile]) -> Set<String> {
+        var names: Set<String> = []
+        for file in files where file.path.hasPrefix("Sources/Proxy/Metrics/") {
+            for opening in ["\"auth_gateway_", "\"process_"] {
+                for part in file.text.components(separatedBy: opening).dropFirst() {
+                    names.insert(String(opening.dropFirst()) + part.prefix { $0 != "\"" })
+                }
+            }
+        }
+        return names
+    }
+
+    /// The metrics that a table describes, in the first column.
+    static func describedMetrics(_ document: String) -> Set<String> {
+        let rows = document.split(separator: "\n").filter { $0.hasPrefix("| `") }
+        return Set(rows.compactMap { $0.split(separator: "`").dropFirst().first.map(String.init) })
+    }
+
     // MARK: Words of the workshop
 
     /// Where a file names a directory of some machine, or a tool that nobody needs to know of. In parts, so

@@ -29,6 +29,7 @@ enum FenceRules {
         "Sources/Proxy/Upstream/UpstreamServer.swift", "Sources/Proxy/Upstream/ServerDirectory.swift",
         "Sources/Proxy/Issuers/IssuerTarget.swift", "Sources/Observability/Metrics.swift",
         "Sources/Proxy/Shard/ShardMetrics.swift", "Sources/Proxy/Outbound/ControlRequest.swift",
+        "Sources/Proxy/Status/GatewayStatus.swift",
         "Sources/Sessions/RefreshService.swift", "Sources/Sessions/RevocationFeed.swift",
     ]
 

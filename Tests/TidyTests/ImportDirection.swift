@@ -16,9 +16,9 @@ enum ImportDirection {
         "JOSE": ["Crypto", "Primitives"],
         "TLS": ["COpenSSL", "Primitives"],
         "Network": ["CLinux", "TLS", "Primitives"],
-        "Sessions": ["SQLite", "JOSE", "Crypto", "Primitives"],
-        "Configuration": ["Primitives"],
         "Observability": ["Primitives"],
+        "Sessions": ["SQLite", "JOSE", "Crypto", "Observability", "Primitives"],
+        "Configuration": ["Primitives"],
         "Proxy": [
             "HTTP", "Network", "TLS", "JOSE", "Crypto", "Sessions", "Configuration", "Observability",
             "Primitives",

@@ -85,6 +85,16 @@ struct TreeTests {
         #expect(written.subtracting(described) == [])
         #expect(described.subtracting(written) == [])
     }
+
+    @Test("METRICS.md describes every metric, and no other")
+    func metrics() throws {
+        let written = DocumentRules.metrics(repository.textFiles)
+        let described = DocumentRules.describedMetrics(
+            try #require(repository.text("deploy/prometheus/METRICS.md")))
+        #expect(written.contains("auth_gateway_http_requests_total") && written.contains("process_open_fds"))
+        #expect(written.subtracting(described) == [])
+        #expect(described.subtracting(written) == [])
+    }
 }
 
 @Suite("The rules themselves")

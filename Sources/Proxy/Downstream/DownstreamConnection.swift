@@ -116,6 +116,7 @@ final class DownstreamConnection: EventTarget {
         }
         switch exchange.phase {
         case .idle where !headIsPartial:
+            if isShakingHands { shard.metrics.handshakes.failed(HandshakeMetrics.timeout) }
             hasRested || awaitsProxyHeader || isShakingHands ? close() : rest()
             return
         case .idle:
@@ -253,7 +254,7 @@ final class DownstreamConnection: EventTarget {
 
     /// The exchange is over and its answer has left: it is logged, and the connection goes on or closes.
     private func finish() {
-        logExchange()
+        concludeExchange()
         unbindStream()
         if !exchange.isPersistent || !shard.keepsConnections {
             // Closing over unread bytes would send a reset, which can overtake the answer.
@@ -288,7 +289,7 @@ final class DownstreamConnection: EventTarget {
             exchange.reason = error.word
             if exchange.hasResponse && exchange.responseFraming == .untilClose { transport.resetOnClose() }
             dropUpstream()
-            logExchange()
+            concludeExchange()
         }
         close(saysGoodbye: false)
     }

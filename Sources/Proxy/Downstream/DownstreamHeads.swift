@@ -14,17 +14,20 @@ extension DownstreamConnection {
     func goOnShakingHands(_ readiness: Readiness = []) -> Bool {
         // Told once: without this a client that resets would hold its place until the deadline.
         if !readiness.isDisjoint(with: .broken) {
+            shard.metrics.handshakes.failed(HandshakeMetrics.gone)
             close()
             return false
         }
         if transport.isEstablished {
             isSecured = true
+            if let session = transport.tls { shard.metrics.handshakes.succeeded(session) }
             shard.loop.setDeadline(self, milliseconds: shard.limits.idleTimeoutMilliseconds)
             return true
         }
         if let error = transport.tlsError {
             let client = String(decoding: peerText, as: UTF8.self)
             shard.runtime.services.log.debug("TLS with \(client): \(error.logWord)")
+            shard.metrics.handshakes.failed(error.logWord)
             close()
         }
         return false
@@ -59,7 +62,8 @@ extension DownstreamConnection {
         }
         // Where the proxy does not say whom it speaks for, nothing that comes through it is its own word.
         peerIsTrusted = source.map(shard.runtime.trusts) ?? false
-        if !shard.runtime.services.census.identify(peer) {
+        if let limit = shard.runtime.services.census.identify(peer) {
+            shard.metrics.admissions.count(limit)
             close()
             return false
         }
@@ -88,7 +92,8 @@ extension DownstreamConnection {
             guard case .complete(let count) = result else { return awaitHead() }
             input.consume(count)
             headIsPartial = false
-            exchange.begin(microseconds: shard.logsAccess ? Clock.microseconds : 0)
+            exchange.begin(microseconds: shard.loop.microseconds)
+            shard.metrics.begun.add()
             exchange.isPersistent = head.isPersistent && shard.keepsConnections
             dispatchRequest()
         } catch {
@@ -119,7 +124,8 @@ extension DownstreamConnection {
         head.reset()
         headIsPartial = false
         exchange.requestID = .received(.empty)
-        exchange.begin(microseconds: Clock.microseconds)
+        exchange.begin(microseconds: shard.loop.microseconds)
+        shard.metrics.begun.add()
         exchange.isPersistent = false
         // Where the next request would begin is unknown.
         exchange.requestIsComplete = false

@@ -59,8 +59,11 @@ final class Exchange {
     var awaited = AwaitedReply.none
     /// Tells one exchange of a connection from the next, for replies that come late.
     private(set) var serial: UInt32 = 0
+    /// When its batch of events began: what it waited for behind others is part of what it took.
     var startedMicroseconds: Int64 = 0
     var route: Route?
+    /// Where it is counted: a place of the shard's list.
+    var countedAt = 0
     var token: VerifiedToken?
     /// Outlives the exchange: the next one on this connection most likely carries the same token.
     var memo = TokenMemo()
@@ -152,6 +155,7 @@ final class Exchange {
         awaited = .none
         startedMicroseconds = microseconds
         route = nil
+        countedAt = 0
         token = nil
         upstream = nil
         binding = nil

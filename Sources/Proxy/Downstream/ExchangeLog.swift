@@ -13,12 +13,12 @@ import TLS
 extension DownstreamConnection {
     /// Takes note of the final answer of an upstream.
     func noteAnswer(status: Int) {
-        if !shard.logsAccess { return }
         exchange.upstreamStatus = status
-        exchange.answeredMicroseconds = Clock.microseconds
+        exchange.answeredMicroseconds = shard.loop.microseconds
+        countUpstreamAnswer()
     }
 
-    func logExchange() {
+    func logExchange(microseconds: Int64) {
         if !shard.logsAccess || isQuiet { return }
         var entry = AccessEntry()
         entry.client = clientText
@@ -28,7 +28,7 @@ extension DownstreamConnection {
         entry.tls = transport.tls.map { $0.isVersion13 ? .tls13 : .tls12 }
         entry.requestBytes = exchange.requestBytes
         entry.responseBytes = exchange.responseBytes
-        entry.durationMicroseconds = Clock.microseconds - exchange.startedMicroseconds
+        entry.durationMicroseconds = microseconds
         entry.reason = exchange.reason
         entry.observed = exchange.observed
         if let route = exchange.route {
@@ -53,7 +53,8 @@ extension DownstreamConnection {
         if !role.isControl || exchange.status >= 400 { return false }
         return head.block.withBytes { bytes in
             let path = bytes.extracting(head.path.offsets)
-            return path.equals("/healthz") || path.equals("/readyz") || path.equals("/metrics")
+            return path.equals("/healthz") || path.equals("/livez") || path.equals("/readyz")
+                || path.equals("/metrics")
         }
     }
 }

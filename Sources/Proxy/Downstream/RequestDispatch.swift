@@ -40,6 +40,7 @@ extension DownstreamConnection {
             return
         }
         if role.isControl {
+            exchange.countedAt = Shard.countedControl
             beginCollecting(bytesMax: Endpoint.bodyBytesMax)
             return
         }
@@ -52,6 +53,7 @@ extension DownstreamConnection {
         }
         exchange.usesNormalPath = outcome == .rewritten
         if Endpoint.isLocal(self) {
+            exchange.countedAt = Shard.countedEndpoints
             exchange.isDiscarding = Bounce.isArrival(self)
             beginCollecting(
                 bytesMax: exchange.isDiscarding
@@ -76,6 +78,7 @@ extension DownstreamConnection {
             return
         }
         exchange.route = route
+        exchange.countedAt = shard.routePlaces[route.index]
         exchange.requestBytesMax = route.requestBodyBytesMax
         switch route.firstAnswer(to: head) {
         case .preflight(let answer):
@@ -207,8 +210,12 @@ extension DownstreamConnection {
             policy: shard.runtime.policy,
             hasOlder: refusal == .noCredential && !LegacyExchange.inCookies(self).isEmpty)
         switch way {
-        case .round(let location): respondAfterBody(.redirect(307, to: location))
-        case .toLogin(let page): respond(.redirect(303, to: page))
+        case .round(let location):
+            shard.metrics.bounces.add()
+            respondAfterBody(.redirect(307, to: location))
+        case .toLogin(let page):
+            shard.metrics.loginRedirects.add()
+            respond(.redirect(303, to: page))
         case .out: respond(.refusal(refusal))
         }
     }

@@ -66,7 +66,7 @@ extension DownstreamConnection {
 
     /// Both sides are done, or one of them is gone.
     func finishTunnel() {
-        logExchange()
+        concludeExchange()
         exchange.phase = .lingering
         close()
     }

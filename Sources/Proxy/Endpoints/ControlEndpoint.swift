@@ -32,31 +32,16 @@ enum ControlEndpoint {
                 String.init)
         }
         switch (connection.head.method, segments.count, segments.first) {
-        case (.get, 1, "healthz"), (.head, 1, "healthz"):
-            connection.respond(.json(200, Array("{\"ok\":true}".utf8)))
-        case (.get, 1, "readyz"), (.head, 1, "readyz"): respondReadiness(connection)
+        case (.get, 1, "healthz"), (.head, 1, "healthz"), (.get, 1, "livez"), (.head, 1, "livez"):
+            HealthEndpoint.live(connection)
+        case (.get, 1, "readyz"), (.head, 1, "readyz"): HealthEndpoint.ready(connection)
+        case (.get, 1, ""), (.head, 1, ""):
+            if ControlTrust.mayView(connection) { StatusEndpoint.page(connection) }
+        case (.get, 1, "status"), (.head, 1, "status"):
+            if ControlTrust.mayView(connection) { StatusEndpoint.json(connection) }
         default:
-            if !isTrusted(connection) { return }
-            call(connection, segments)
+            if ControlTrust.mayCall(connection) { call(connection, segments) }
         }
-    }
-
-    private static func respondReadiness(_ connection: DownstreamConnection) {
-        // The listener opens only once keys, store and revocations are loaded; draining is what ends
-        // readiness.
-        if !connection.shard.isReady {
-            connection.refuse(.shuttingDown)
-        } else {
-            connection.respond(.json(200, Array("{\"ready\":true}".utf8)))
-        }
-    }
-
-    private static func respondMetrics(_ connection: DownstreamConnection) {
-        let shard = connection.shard
-        let text = shard.runtime.services.metrics.text(
-            shard.runtime, now: shard.loop.now, wallTime: shard.wallTime)
-        connection.respond(
-            LocalResponse(status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8", body: text))
     }
 
     private static func call(_ connection: DownstreamConnection, _ segments: [String]) {
@@ -70,7 +55,7 @@ enum ControlEndpoint {
         }
         let ending = ControlCall.end(tellsWhere: PercentDecoding.query("wait", in: query) == "1")
         switch (connection.head.method, decoded.count, decoded.first) {
-        case (.get, 1, "metrics"), (.head, 1, "metrics"): respondMetrics(connection)
+        case (.get, 1, "metrics"), (.head, 1, "metrics"): StatusEndpoint.metrics(connection)
         case (.post, 2, "tokens") where decoded[1] == "inspect": TokenInspection.inspect(connection)
         case (.post, 1, "introspect"): Introspection.answer(connection)
         case (.post, 1, "sessions"): begin(connection)
@@ -195,43 +180,6 @@ enum ControlEndpoint {
     ) {
         connection.exchange.reason = code
         connection.respond(.problem(status, code: code, detail: detail))
-    }
-
-    // MARK: - Who may call
-
-    private static func isTrusted(_ connection: DownstreamConnection) -> Bool {
-        guard let control = connection.shard.runtime.configuration.control else { return false }
-        if let secret = control.secret {
-            let expected = Array("Bearer \(secret.revealed)".utf8)
-            let presented = Array((connection.head.block.text(.authorization) ?? "").utf8)
-            if ConstantTime.equal(presented.span, expected.span) { return true }
-            connection.exchange.reason = "control_secret"
-            connection.respond(.refusal(.noCredential))
-            return false
-        }
-        // Who may open a unix socket, the rights of its file say; no page can.
-        if connection.peer.family == .unix { return true }
-        // Without a secret, loopback is the fence. A page in a browser on this machine can reach over it:
-        // such requests carry an Origin or Sec-Fetch-Site, or (DNS rebinding) a host name that is not ours.
-        let isBrowser =
-            connection.head.block.first(.origin) != nil || connection.head.block.first(.secFetchSite) != nil
-        if isBrowser || !namesLoopback(connection) {
-            refuse(connection, 403, "control_origin", "The control API is not for pages in browsers")
-            return false
-        }
-        return true
-    }
-
-    private static func namesLoopback(_ connection: DownstreamConnection) -> Bool {
-        let authority = connection.head.block.withBytes { bytes in
-            String(lossy: bytes.extracting(connection.head.authority.offsets)).lowercased()
-        }
-        if authority.hasPrefix("[") { return authority == "[::1]" || authority.hasPrefix("[::1]:") }
-        let host = authority.prefix { $0 != ":" }
-        if host == "localhost" { return true }
-        // A name that begins like an address is a name all the same: `127.evil.example`.
-        guard let address = SocketAddress(host: String(host), port: 0) else { return false }
-        return address.family == .v4 && address.bytes.first == 127
     }
 
     /// How many sessions one listing shows.

@@ -28,6 +28,9 @@ package final class Gatekeeper {
     private var newestRevocation: WallTime?
     private var sightings: [Sighting] = []
     private var memoHits: UInt64 = 0
+    private var accepted: UInt64 = 0
+    /// Those of the batch of events.
+    private var refused: [TokenRejection] = []
 
     /// - Parameter issuers: the gateway itself first.
     init(_ issuers: [TrustedIssuer], sessionLifetimeSeconds: Int64) throws(JOSEError) {
@@ -101,13 +104,17 @@ package final class Gatekeeper {
             return judge(known, now)
         }
         let verdict = issuers.verify(token, now: now)
-        guard case .accepted(let verified) = verdict else { return verdict }
-        if let refusal = revocation(of: verified) { return .refused(refusal) }
+        guard case .accepted(let verified) = verdict else {
+            if case .refused(let rejection) = verdict { refused.append(rejection) }
+            return verdict
+        }
+        if let refusal = revocation(of: verified) { return refuse(refusal) }
         cache.insert(verified, digest: digest, tokenBytes: token.count)
         memo = TokenMemo(bytes: [UInt8](copying: token), token: verified, generation: generation)
         if let sid = verified.sessionID {
             sightings.append(Sighting(sid: sid, generation: verified.generation))
         }
+        accepted &+= 1
         return .accepted(verified)
     }
 
@@ -123,9 +130,14 @@ package final class Gatekeeper {
 
     /// What is checked on every request, however often the token was seen: time and revocation.
     private func judge(_ known: VerifiedToken, _ now: WallTime) -> TokenVerdict {
-        if let refusal = known.refusal(now: now) { return .refused(refusal) }
-        if let refusal = revocation(of: known) { return .refused(refusal) }
+        if let refusal = known.refusal(now: now) ?? revocation(of: known) { return refuse(refusal) }
+        accepted &+= 1
         return .accepted(known)
+    }
+
+    private func refuse(_ rejection: TokenRejection) -> TokenVerdict {
+        refused.append(rejection)
+        return .refused(rejection)
     }
 
     /// What a token has been taken back by. Another issuer's subjects are not ours, whatever their names.
@@ -174,6 +186,11 @@ package final class Gatekeeper {
     /// Has others see how the cache fares.
     func publish(to metrics: ShardMetrics) {
         metrics.memoHits.set(memoHits)
+        metrics.tokensAccepted.set(accepted)
+        if !refused.isEmpty {
+            for rejection in refused { metrics.refused(rejection) }
+            refused.removeAll(keepingCapacity: true)
+        }
         metrics.cacheHits.set(cache.hits)
         metrics.cacheMisses.set(cache.misses)
         metrics.cacheTokens.set(UInt64(cache.count))

@@ -13,6 +13,8 @@ import Primitives
 /// A route, ready to be matched and applied. Immutable, so every shard uses the same one.
 final class Route: Sendable {
     let configuration: RouteConfiguration
+    /// Its place in the table.
+    let index: Int
     /// The route as the log names it.
     let label: [UInt8]
     /// The path without a final slash; empty for `/`.
@@ -41,8 +43,9 @@ final class Route: Sendable {
     let rate: RateLimiter?
     let crossOrigin: CrossOrigin?
 
-    init(_ configuration: RouteConfiguration, limits: LimitsConfiguration) {
+    init(_ configuration: RouteConfiguration, index: Int = 0, limits: LimitsConfiguration) {
         self.configuration = configuration
+        self.index = index
         label = Array(configuration.label.utf8)
         var path = Array(configuration.path.utf8)
         if !configuration.isExact && path.last == UInt8(ascii: "/") { path.removeLast() }
@@ -87,11 +90,14 @@ final class Route: Sendable {
 
 /// All routes, the more specific first.
 struct RouteTable: Sendable {
+    /// By their index.
+    let all: [Route]
     private let routes: [Route]
     private let hasHosts: Bool
 
     init(_ configurations: [RouteConfiguration], limits: LimitsConfiguration) {
-        routes = configurations.map { Route($0, limits: limits) }.sorted { left, right in
+        all = configurations.enumerated().map { Route($0.element, index: $0.offset, limits: limits) }
+        routes = all.sorted { left, right in
             if (left.host == nil) != (right.host == nil) { return left.host != nil }
             if left.configuration.isExact != right.configuration.isExact { return left.configuration.isExact }
             return left.prefix.count > right.prefix.count

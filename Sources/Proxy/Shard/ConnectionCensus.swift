@@ -34,6 +34,9 @@ final class ShardLoads: Sendable {
     private static let slack = 3
 }
 
+/// What a connection can be one too many for.
+package enum ConnectionLimit: Sendable { case total, perAddress }
+
 /// Counts client connections. Has a lock: every shard uses it, once per connection.
 package final class ConnectionCensus: Sendable {
     private struct Counts: Sendable {
@@ -57,27 +60,28 @@ package final class ConnectionCensus: Sendable {
         }
     }
 
-    /// Counts a connection in; false when a limit forbids it.
+    /// Counts a connection in, or says which limit forbids it.
     ///
     /// - Parameter peer: nil where it is not known yet.
-    func admit(_ peer: SocketAddress?) -> Bool {
+    func admit(_ peer: SocketAddress?) -> ConnectionLimit? {
         counts.withLock { counts in
-            if counts.total >= counts.totalMax || !admit(peer, &counts) { return false }
+            if counts.total >= counts.totalMax { return .total }
+            if let limit = admit(peer, &counts) { return limit }
             counts.total += 1
-            return true
+            return nil
         }
     }
 
-    /// Counts a connection for its address, which has just become known; false when the limit forbids it.
-    func identify(_ peer: SocketAddress) -> Bool { counts.withLock { admit(peer, &$0) } }
+    /// Counts a connection for its address, which has just become known, or says which limit forbids it.
+    func identify(_ peer: SocketAddress) -> ConnectionLimit? { counts.withLock { admit(peer, &$0) } }
 
-    private func admit(_ peer: SocketAddress?, _ counts: inout Counts) -> Bool {
+    private func admit(_ peer: SocketAddress?, _ counts: inout Counts) -> ConnectionLimit? {
         // Peers on unix sockets have no address that tells one from another.
-        guard let peer, peer.family != .unix else { return true }
+        guard let peer, peer.family != .unix else { return nil }
         let fromAddress = counts.byAddress[peer.bytes, default: 0]
-        if fromAddress >= counts.perAddressMax { return false }
+        if fromAddress >= counts.perAddressMax { return .perAddress }
         counts.byAddress[peer.bytes] = fromAddress + 1
-        return true
+        return nil
     }
 
     /// Counts a connection out.

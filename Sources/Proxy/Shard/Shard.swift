@@ -21,6 +21,11 @@ package final class Shard {
     var buffers = ByteBufferPool(blockBytes: 16 * 1024, blocksMax: 256)
     var requestIDs = RequestIDMint()
     let metrics: ShardMetrics
+    /// Where exchanges are counted: those without a route in the first three places, and every route that
+    /// there was since the start.
+    private(set) var counted: [RouteMetrics]
+    /// The place of each route, by its index.
+    private(set) var routePlaces: [Int] = []
     private(set) var isDraining = false
     /// Whether clients had better be sent here.
     private(set) var isReady = true
@@ -79,6 +84,7 @@ package final class Shard {
         loop = try EventLoop(queue: queue)
         mailbox = Mailbox(loop.wakeup)
         metrics = runtime.services.metrics.addShard()
+        counted = [metrics.unrouted, metrics.endpoints, metrics.control]
         let trusted = runtime.trustedIssuers()
         keyVersions = trusted.versions
         gatekeeper = try Gatekeeper(
@@ -86,6 +92,16 @@ package final class Shard {
             sessionLifetimeSeconds: runtime.configuration.refreshToken.maxLifetimeMilliseconds / 1000)
         accessLog = AccessLog(runtime.services.accessLog, format: runtime.accessFormat)
         pools = runtime.upstreams.map { UpstreamPool($0, shard: self) }
+        placeRoutes()
+    }
+
+    private func placeRoutes() {
+        routePlaces = runtime.policy.routes.all.map { route in
+            let found = metrics.route(String(decoding: route.label, as: UTF8.self))
+            if let place = counted.firstIndex(where: { $0 === found }) { return place }
+            counted.append(found)
+            return counted.count - 1
+        }
     }
 
     /// The loop keeps the shard alive through its handlers, until the process ends.
@@ -94,7 +110,10 @@ package final class Shard {
             onMessages: { self.takeMessages() },
             onBatchBegin: { self.wallTime = Clock.wall },
             onBatchEnd: { self.endBatch() },
-            onTurnEnd: { self.accessLog.flush() })
+            onTurnEnd: {
+                self.accessLog.flush()
+                for pool in self.pools { pool.publish() }
+            })
     }
 
     func pool(_ index: Int) -> UpstreamPool { pools[index] }
@@ -179,6 +198,7 @@ package final class Shard {
         }
         runtime = new
         accessLog.change(to: new.services.accessLog, format: new.accessFormat)
+        placeRoutes()
         var old = pools
         pools = new.upstreams.map { target in
             let name = target.configuration.name
@@ -288,4 +308,7 @@ package final class Shard {
     }
 
     private static let crowd = 256
+    /// The places of requests to the gateway's own endpoints, and of those to the control listener.
+    static let countedEndpoints = 1
+    static let countedControl = 2
 }

@@ -56,7 +56,8 @@ extension Shard {
         }
         // Who a proxied client is, its first bytes say: until then it counts for no address.
         let peer = post.role.expectsProxyHeader ? nil : accepted.peer
-        if !post.role.isControl && !runtime.services.census.admit(peer) {
+        if !post.role.isControl, let limit = runtime.services.census.admit(peer) {
+            metrics.admissions.count(limit)
             _ = FileDescriptor(accepted.descriptor)
             return
         }

@@ -1,5 +1,5 @@
-// What the shards have counted, gathered for `/metrics` on the control listener. The list of the shards has a
-// lock, their numbers have none.
+// What the shards have counted, for whoever asks on the control listener. The lists of what there is to count
+// have locks; the numbers have none.
 
 import Configuration
 import JOSE
@@ -9,6 +9,12 @@ import Synchronization
 
 /// The numbers of one shard. Written by it alone.
 final class ShardMetrics: Sendable {
+    private struct Named: Sendable {
+        var routes: [String: RouteMetrics] = [:]
+        var pools: [String: PoolMetrics] = [:]
+        var observed: [String: RefusalMetrics] = [:]
+    }
+
     let memoHits = Counter()
     let cacheHits = Counter()
     let cacheMisses = Counter()
@@ -19,96 +25,90 @@ final class ShardMetrics: Sendable {
     let revocations = Counter()
     /// When the newest of them was made, in milliseconds since 1970; 0 for none.
     let newestRevocation = Counter()
+    /// Exchanges that have begun, and those that are over.
+    let begun = Counter()
+    let concluded = Counter()
+    /// Requests that have no route: nobody's, those of the gateway's own endpoints, and of the control
+    /// listener.
+    let unrouted = RouteMetrics()
+    let endpoints = RouteMetrics()
+    let control = RouteMetrics()
+    let refusals = RefusalMetrics()
+    let tokensAccepted = Counter()
+    /// By `TokenRejection.allCases`.
+    let tokensRefused = TokenRejection.allCases.map { _ in Counter() }
+    let handshakes = HandshakeMetrics()
+    let admissions = AdmissionMetrics()
+    /// Browsers that were sent round by the refresh endpoint, and to a login page.
+    let bounces = Counter()
+    let loginRedirects = Counter()
+    /// What routes and pools count outlives a configuration, so that no number goes back.
+    private let named = Mutex(Named())
+
+    func route(_ label: String) -> RouteMetrics {
+        named.withLock { named in
+            if let known = named.routes[label] { return known }
+            let new = RouteMetrics()
+            named.routes[label] = new
+            return new
+        }
+    }
+
+    func pool(_ name: String) -> PoolMetrics {
+        named.withLock { named in
+            if let known = named.pools[name] { return known }
+            let new = PoolMetrics()
+            named.pools[name] = new
+            return new
+        }
+    }
+
+    /// What an observed route would have refused.
+    func observed(_ route: String) -> RefusalMetrics {
+        named.withLock { named in
+            if let known = named.observed[route] { return known }
+            let new = RefusalMetrics()
+            named.observed[route] = new
+            return new
+        }
+    }
+
+    /// The routes of which something was observed.
+    var observedRoutes: [String: RefusalMetrics] { named.withLock { $0.observed } }
+
+    func refused(_ rejection: TokenRejection) {
+        guard let place = TokenRejection.allCases.firstIndex(of: rejection) else { return }
+        tokensRefused[place].add()
+    }
 }
 
 /// The numbers of all shards. Has a lock, for the list of them; the numbers have none.
 package final class GatewayMetrics: Sendable {
-    private let shards = Mutex<[ShardMetrics]>([])
+    private let list = Mutex<[ShardMetrics]>([])
 
     package init() {}
 
     /// The numbers of a new shard.
     func addShard() -> ShardMetrics {
         let metrics = ShardMetrics()
-        shards.withLock { $0.append(metrics) }
+        list.withLock { $0.append(metrics) }
         return metrics
     }
 
-    /// All there is to tell.
-    func text(_ runtime: GatewayRuntime, now: MonotonicInstant, wallTime: WallTime) -> [UInt8] {
-        var text = MetricsText()
-        let shards = shards.withLock { $0 }
-        func sum(_ path: KeyPath<ShardMetrics, Counter>) -> UInt64 {
-            shards.reduce(0) { $0 &+ $1[keyPath: path].value }
-        }
-        text.begin(
-            "auth_gateway_connections", .gauge, "Open connections of clients, control listener included.")
-        text.sample("auth_gateway_connections", sum(\.connections))
-        writeCache(sum, count: shards.count, &text)
-        writeRevocations(shards, wallTime, &text)
-        writeIssuers(runtime.issuers, now, &text)
-        return text.bytes
+    var shards: [ShardMetrics] { list.withLock { $0 } }
+
+    func sum(_ path: KeyPath<ShardMetrics, Counter>) -> UInt64 {
+        shards.reduce(0) { $0 &+ $1[keyPath: path].value }
     }
 
-    private func writeRevocations(_ shards: [ShardMetrics], _ now: WallTime, _ text: inout MetricsText) {
-        text.begin("auth_gateway_revocations", .gauge, "Revocations that are in force and can still matter.")
-        text.sample("auth_gateway_revocations", shards.map(\.revocations.value).max() ?? 0)
-        // Of the shard that is furthest behind, should one be.
-        guard let newest = shards.map(\.newestRevocation.value).min(), newest > 0 else { return }
-        text.begin(
-            "auth_gateway_newest_revocation_age_seconds", .gauge,
-            "Age of the newest revocation that every worker has in force; absent before the first.")
-        text.sample(
-            "auth_gateway_newest_revocation_age_seconds", [],
-            Double(max(0, now.milliseconds - Int64(newest))) / 1000)
-    }
-
-    private func writeCache(
-        _ sum: (KeyPath<ShardMetrics, Counter>) -> UInt64, count: Int, _ text: inout MetricsText
-    ) {
-        text.begin(
-            "auth_gateway_token_checks_total", .counter,
-            "Access tokens checked: remembered by the connection or by the cache, or verified anew.")
-        text.sample("auth_gateway_token_checks_total", [("result", "connection_hit")], sum(\.memoHits))
-        text.sample("auth_gateway_token_checks_total", [("result", "cache_hit")], sum(\.cacheHits))
-        text.sample("auth_gateway_token_checks_total", [("result", "miss")], sum(\.cacheMisses))
-        text.begin("auth_gateway_token_cache_tokens", .gauge, "Verified tokens that are remembered.")
-        text.sample("auth_gateway_token_cache_tokens", sum(\.cacheTokens))
-        text.begin("auth_gateway_token_cache_bytes", .gauge, "What the remembered tokens are reckoned at.")
-        text.sample("auth_gateway_token_cache_bytes", sum(\.cacheBytes))
-        text.begin("auth_gateway_token_cache_limit_bytes", .gauge, "What they may be at most, in all shards.")
-        text.sample("auth_gateway_token_cache_limit_bytes", UInt64(Gatekeeper.cacheBytesMax * count))
-    }
-
-    private func writeIssuers(
-        _ issuers: [IssuerTarget], _ now: MonotonicInstant, _ text: inout MetricsText
-    ) {
-        if issuers.isEmpty { return }
-        text.begin("auth_gateway_issuer_keys", .gauge, "Keys known of a foreign issuer.")
-        for issuer in issuers {
-            text.sample("auth_gateway_issuer_keys", Self.label(issuer), UInt64(issuer.keys.set.keys.count))
-        }
-        let fetched = issuers.filter(\.isRemote).map { ($0, $0.fetches) }
-        if fetched.isEmpty { return }
-        text.begin("auth_gateway_issuer_fetches_total", .counter, "Fetches of a foreign issuer's keys.")
-        for (issuer, fetches) in fetched {
-            let label = Self.label(issuer)
-            text.sample(
-                "auth_gateway_issuer_fetches_total", label + [("result", "success")], fetches.successes)
-            text.sample(
-                "auth_gateway_issuer_fetches_total", label + [("result", "failure")], fetches.failures)
-        }
-        text.begin(
-            "auth_gateway_issuer_keys_age_seconds", .gauge,
-            "Time since a foreign issuer's keys were fetched last.")
-        for (issuer, fetches) in fetched {
-            guard let last = fetches.lastSuccess else { continue }
-            let age = Double(now.milliseconds - last.milliseconds) / 1000
-            text.sample("auth_gateway_issuer_keys_age_seconds", Self.label(issuer), max(0, age))
-        }
-    }
-
-    private static func label(_ issuer: IssuerTarget) -> [(name: StaticString, value: String)] {
-        [("issuer", issuer.configuration.issuer)]
+    /// The routes of a configuration, and what has none, each under its label.
+    func routes(of runtime: GatewayRuntime) -> [RouteSum] {
+        let shards = shards
+        let labels = runtime.policy.routes.all.map { String(decoding: $0.label, as: UTF8.self) }
+        return labels.map { label in RouteSum(label: label, parts: shards.map { $0.route(label) }) } + [
+            RouteSum(label: "endpoints", parts: shards.map(\.endpoints)),
+            RouteSum(label: "control", parts: shards.map(\.control)),
+            RouteSum(label: "none", parts: shards.map(\.unrouted)),
+        ]
     }
 }

@@ -80,7 +80,7 @@ final class UpstreamConnection: EventTarget {
         self.downstream = downstream
         downstream.exchange.upstream = self
         downstream.exchange.server = server.shared
-        if shard.logsAccess { downstream.exchange.sentMicroseconds = Clock.microseconds }
+        downstream.exchange.sentMicroseconds = shard.loop.microseconds
         let route = downstream.exchange.route
         // Each by itself: a copy of the whole configuration would count references for every list in it.
         responseTimeoutMilliseconds =
@@ -205,6 +205,7 @@ final class UpstreamConnection: EventTarget {
         // Nothing goes out, and nothing that comes is believed, before the handshake is done (CVE-2026-1642).
         if !transport.isEstablished { return }
         isEstablished = true
+        pool.metrics.connects.add()
         awaitUpstream()
         // The first piece of a body leaves with the head.
         downstream?.pump()

@@ -23,6 +23,7 @@ extension UpstreamConnection {
         detach()
         close()
         if wasConnecting {
+            pool.metrics.failed(error)
             if pool.mayTryAnother(downstream, after: error, of: server) {
                 pool.assignAgain(downstream)
                 return

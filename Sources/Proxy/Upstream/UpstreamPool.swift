@@ -34,11 +34,14 @@ final class PooledServer {
 /// Hands out connections to an upstream.
 final class UpstreamPool {
     let shard: Shard
+    let metrics: PoolMetrics
     private(set) var target: UpstreamTarget
     private(set) var policy: FailurePolicy
     var choice: ServerChoice
     private(set) var servers: [PooledServer] = []
     private var lastID = 0
+    /// Connections have come, gone, or changed between idle and busy in this batch of events.
+    private var hasNews = true
     /// The requests that wait for a connection, and the clock that looks after them.
     var waiting: BoundedDeque<WaitingRequest>
     var queueClock: QueueClock?
@@ -55,6 +58,7 @@ final class UpstreamPool {
     init(_ target: UpstreamTarget, shard: Shard) {
         self.target = target
         self.shard = shard
+        metrics = shard.metrics.pool(target.configuration.name)
         policy = FailurePolicy(target.configuration)
         choice = ServerChoice(target.configuration.balance, policy)
         waiting = BoundedDeque(countMax: target.configuration.queueMax)
@@ -119,6 +123,7 @@ final class UpstreamPool {
             _ = server.shared.endEjection()
             _ = shared.beginEjection()
         }
+        shared.note(isDown: candidate.health.isDown)
         // What was agreed on under other rules is not used under these.
         if server.shared !== shared && (server.shared.tls != nil || shared.tls != nil) { closeIdle(server) }
         server.shared = shared
@@ -137,6 +142,7 @@ final class UpstreamPool {
     func judge(_ address: SocketAddress, isUp: Bool) {
         guard let place = servers.firstIndex(where: { $0.shared.address == address }) else { return }
         choice.candidates[place].health.judge(isUp: isUp, shard.loop.now)
+        servers[place].shared.note(isDown: !isUp)
         if !isUp { closeIdle(servers[place]) }
     }
 
@@ -205,6 +211,7 @@ final class UpstreamPool {
         } catch {
             server.shared.quota?.giveBack()
             warn(server, error)
+            metrics.failed(.upstreamConnect)
             if error.isExhaustion {
                 // Ours, and no other server would help.
                 downstream.upstreamFailed(.upstreamConnect)
@@ -218,6 +225,7 @@ final class UpstreamPool {
     }
 
     private func begin(_ connection: UpstreamConnection, _ downstream: DownstreamConnection) {
+        hasNews = true
         if let place = connection.server.place {
             choice.candidates[place].active += 1
             connection.isTrial = choice.candidates[place].health.begin(shard.loop.now)
@@ -227,6 +235,7 @@ final class UpstreamPool {
 
     /// A connection's exchange is over, whatever came of it.
     func exchangeEnded(on connection: UpstreamConnection) {
+        hasNews = true
         guard let place = connection.server.place else { return }
         choice.candidates[place].active -= 1
         if connection.isTrial { choice.candidates[place].health.endTrial() }
@@ -249,7 +258,16 @@ final class UpstreamPool {
 
     /// Forgets an idle connection that has closed.
     func forget(_ connection: UpstreamConnection) {
+        hasNews = true
         connection.server.idle.removeAll { $0 === connection }
+    }
+
+    /// Has others see how many connections there are, if that has changed.
+    func publish() {
+        if !hasNews { return }
+        hasNews = false
+        metrics.idle.set(UInt64(servers.reduce(0) { $0 + $1.idle.count }))
+        metrics.active.set(UInt64(choice.candidates.reduce(0) { $0 + $1.active }))
     }
 
     /// Closes every idle connection.
@@ -258,6 +276,7 @@ final class UpstreamPool {
     }
 
     private func closeIdle(_ server: PooledServer) {
+        hasNews = true
         let connections = server.idle
         server.idle = []
         for connection in connections { connection.close() }
@@ -265,6 +284,7 @@ final class UpstreamPool {
 
     /// Closes up to `count` idle connections to servers with a limit.
     func closeIdleWithLimit(_ count: Int) {
+        hasNews = true
         var left = count
         for server in servers where server.shared.quota != nil {
             while left > 0, let connection = server.idle.popLast() {

@@ -20,6 +20,8 @@ package final class UpstreamServer: Sendable {
     let quota: ConnectionQuota?
     /// How many shards leave it alone because of failures; logged when the first begins and the last ends.
     private let ejections = Atomic(0)
+    /// Health checks have taken it out.
+    private let isDown = Atomic(false)
 
     /// How it is spoken to; nil for plain HTTP.
     let tls: ClientTLS?
@@ -48,6 +50,12 @@ package final class UpstreamServer: Sendable {
         if address.family == .unix { return address.description }
         return (tls == nil ? "http://" : "https://") + address.description
     }
+
+    /// Whether it gets requests, as far as every shard knows.
+    var isUp: Bool { !isDown.load(ordering: .relaxed) && ejections.load(ordering: .relaxed) == 0 }
+
+    /// What health checks have found; every shard says the same.
+    func note(isDown: Bool) { self.isDown.store(isDown, ordering: .relaxed) }
 
     /// A shard leaves it alone from now on; true for the first one.
     func beginEjection() -> Bool { ejections.wrappingAdd(1, ordering: .relaxed).oldValue == 0 }

@@ -34,6 +34,7 @@ final class OwnKeyWatch {
         self.server = server
         self.sessions = sessions
         self.services = services
+        services.status.set(keys: keys.listed)
     }
 
     /// The keys as another configuration has them; nothing has changed yet.
@@ -63,6 +64,7 @@ final class OwnKeyWatch {
         }
         for kid in news.withdrawn { services.audit.record("key_withdrawn", [("key.id", kid)]) }
         if news.hasRefreshChange { sessions.change(refreshKeys: keys.refreshKeys) }
+        services.status.set(keys: keys.listed)
         if news.hasSigningChange || isOther { putInForce() }
     }
 
@@ -90,6 +92,22 @@ final class OwnKeyWatch {
         inForce = set
         server.change(keys: set) { [services] in
             services.log.info("keys_reloaded: \(key) signs, \(set.keys.count) keys verify")
+        }
+    }
+}
+
+extension OwnKeys {
+    /// The keys as the status page lists them.
+    fileprivate var listed: [GatewayStatus.Key] {
+        if !records.isEmpty {
+            return records.map {
+                GatewayStatus.Key(
+                    kid: $0.kid, algorithm: $0.algorithm.name, state: $0.state.rawValue, created: $0.created)
+            }
+        }
+        return keySet.keys.map {
+            GatewayStatus.Key(
+                kid: $0.kid ?? "", algorithm: $0.algorithm.name, state: "file", created: nil)
         }
     }
 }

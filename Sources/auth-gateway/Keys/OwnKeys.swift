@@ -74,6 +74,11 @@ struct OwnKeys {
         }
     }
 
+    /// The keys of the state directory, which know when they were made; empty where files are named.
+    var records: [SigningKeyRecord] {
+        if case .directory(let ring, _) = source { ring.manifest.records } else { [] }
+    }
+
     /// Goes over to a new configuration: whole, or not at all. What it brings for the keys of the state
     /// directory, the next look sees to.
     mutating func follow(_ new: GatewayConfiguration, now: WallTime) throws(Problem) {

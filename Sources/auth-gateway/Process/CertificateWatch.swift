@@ -46,6 +46,7 @@ extension RunCommand {
     /// What cannot be used is said, and what was in force stays.
     private func renewTLS(_ configuration: GatewayConfiguration, _ reason: String) {
         do throws(RuntimeError) {
+            services?.status.set(certificates: GatewayTLS.certificates(of: configuration, at: Clock.wall))
             server?.change(tls: try GatewayTLS.server(configuration, ticketKeys: ticketKeys?.keys ?? []))
             logs?.service.info("tls: \(reason)")
         } catch {

@@ -71,6 +71,7 @@ extension RunCommand {
             for remark in GatewayTLS.remarks(on: new, at: Clock.wall) { services.log.warning(remark.text) }
             let tls = try GatewayTLS.server(new, ticketKeys: try keysOfTickets(new))
             try server.change(to: runtime, tls: tls) { [services, path] in
+                services.status.reloaded(at: Clock.wall)
                 services.log.info("reloaded \(path)")
                 services.audit.record("config_reloaded", [])
                 MainActor.assumeIsolated { ended(.inForce) }
@@ -83,6 +84,7 @@ extension RunCommand {
             return
         }
         certificateFiles = GatewayTLS.files(of: new)
+        services.status.set(certificates: GatewayTLS.certificates(of: new, at: Clock.wall))
         sessions.change(to: SessionPolicy(new))
         configuration = new
         for (name, differs) in [
@@ -104,6 +106,8 @@ extension RunCommand {
     private func refuseReload(
         _ reason: String, _ findings: [Diagnostic], _ done: @MainActor (ReloadOutcome) -> Void
     ) {
+        let first = findings.first { $0.severity == .error }.map { ": line \($0.line): \($0.message)" }
+        services?.status.reloadRefused(reason + (first ?? ""), at: Clock.wall)
         services?.log.error("reload refused, the old configuration stays: \(reason)")
         services?.audit.record("config_reload_refused", [])
         done(.refused(reason: reason, findings: findings.map(\.rendered)))

@@ -93,9 +93,10 @@ final class RunCommand {
         let census = ConnectionCensus(
             totalMax: configuration.limits.connections,
             perAddressMax: configuration.limits.connectionsPerAddress)
+        let status = GatewayStatus(version: Version.number, configurationPath: path, started: Clock.wall)
         let services = GatewayServices(
             accessLog: logs.access, audit: logs.audit, log: logs.service, logLosses: logs.losses,
-            census: census)
+            census: census, status: status)
         do {
             (self.sessions, self.services) = (sessions, services)
             self.configuration = configuration
@@ -103,6 +104,7 @@ final class RunCommand {
                 configuration: configuration, keys: keys.keySet, sessions: sessions, services: services)
             let ticketKeys = try keysOfTickets(configuration)
             certificateFiles = GatewayTLS.files(of: configuration)
+            status.set(certificates: GatewayTLS.certificates(of: configuration, at: Clock.wall))
             for remark in GatewayTLS.remarks(on: configuration, at: Clock.wall) {
                 logs.service.warning(remark.text)
             }
