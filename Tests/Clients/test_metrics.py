@@ -133,7 +133,7 @@ class Page(unittest.TestCase):
         gone = 'auth_gateway_http_requests_total{route="/",method="GET",code="499"}'
         self.assertEqual(samples(of=one)[gone], 1)
         self.assertEqual(samples(of=one)['auth_gateway_refusals_total{reason="client_closed"}'], 1)
-        self.assertEqual(samples(of=one)[active], 0)
+        wait_until(lambda: samples(of=one)[active] == 0, 3, "no connection at work")
 
     def test_tokens_and_sessions(self):
         grown = Growth()
