@@ -110,7 +110,8 @@ final class RefreshSimulation {
             if let tokens = reply.tokens {
                 .child(try opaque(tokens.refreshText))
             } else {
-                reply.isUnavailable ? .unavailable : .refused
+                // A clock that steps back by as much as a client's allowance lasts may look like haste.
+                reply.isPutOff ? .unavailable : .refused
             }
         history.note(index, try opaque(token), by: holder, answer, at: now)
     }
@@ -197,7 +198,7 @@ final class RefreshSimulation {
         try note(index, token, by: .owner, reply)
         if let tokens = reply.tokens {
             if !chance(6) { schedule(.answer(index, to: token, tokens), in: 0...5000) }
-        } else if reply.rejection != nil {
+        } else if !reply.isPutOff {
             clients[index].isOver = true
         }
     }
@@ -228,7 +229,7 @@ final class RefreshSimulation {
     private func replay(_ index: Int, _ token: String) throws {
         let reply = try refresh(token, .cookie)
         try note(index, token, by: .stranger, reply)
-        if reply.isUnavailable {
+        if reply.isPutOff {
             schedule(.replay(index, token: token), in: 1000...1000)
         } else if !hasClockSteps {
             try use(index, clients[index].tokens)

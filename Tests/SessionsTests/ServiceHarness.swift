@@ -256,4 +256,6 @@ extension SessionReply {
     var rejection: RefreshRejection? { if case .rejected(let why) = self { why } else { nil } }
     var endedCount: Int? { if case .ended(let count) = self { count } else { nil } }
     var isUnavailable: Bool { if case .unavailable = self { true } else { false } }
+    /// Whether nothing has been decided: the client asks again with the same token.
+    var isPutOff: Bool { if case .tooOften = rejection { true } else { isUnavailable } }
 }
