@@ -11,7 +11,7 @@ import time
 import unittest
 
 from clients import Raw, curl
-from harness import GATEWAY, Gateway, Orphan, adopt_orphans, directory, wait_until
+from harness import GATEWAY, ROOT, Gateway, Orphan, adopt_orphans, directory, wait_until
 from upstreams import OK, Upstream
 
 ROUTES = "route / { upstream api; access anonymous; }"
@@ -117,6 +117,31 @@ class ToldOfAbstractName(Supervisor):
         self.socket.settimeout(0.3)
         with self.assertRaises(TimeoutError):
             self.hear("WATCHDOG=1")
+
+
+class Credentials(Case):
+    """LoadCredential= of a unit: a folder that only the service can read, and that the environment names."""
+
+    def setUp(self):
+        folder = directory()
+        with open(os.path.join(folder, "control.secret"), "w") as file:
+            file.write("a-credential-of-the-control-listener\n")
+        self.environment = {"CREDENTIALS_DIRECTORY": folder}
+        super().setUp()
+        self.gateway.stop()
+        with open(os.path.join(ROOT, "deploy/systemd/auth-gateway.service")) as file:
+            line = re.search(r"(?m)^# (secret .*;)$", file.read()).group(1)
+        self.edit("control {", f"control {{ {line}".replace("\\", "\\\\"))
+        self.gateway.start()
+
+    def test_a_secret_comes_as_the_unit_says(self):
+        self.assertEqual(curl(self.gateway.control + "/sessions").status, 401)
+        answer = curl(self.gateway.control + "/sessions", token="a-credential-of-the-control-listener")
+        self.assertEqual(answer.status, 200)
+        done = subprocess.run(
+            [GATEWAY, "check", "--strict", "-c", self.gateway.config], capture_output=True, text=True,
+            env={**os.environ, **self.environment})
+        self.assertNotIn("a secret stands in", done.stderr)
 
 
 class ReloadCommand(Case):

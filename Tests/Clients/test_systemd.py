@@ -82,7 +82,8 @@ class Unit(unittest.TestCase):
         text = "\n".join(lines).replace("/usr/bin/auth-gateway", GATEWAY)
         text = text.replace("/etc/auth-gateway/gateway.conf", self.gateway.config)
         # Root, who this manager runs as, gives its files to the owner of their directory; the unit's user does not.
-        text = text.replace("[Install]", "SystemCallFilter=fchown\n[Install]")
+        more_lines = f"SystemCallFilter=fchown\nStandardError=append:{self.gateway.service_path}\n"
+        text = text.replace("[Install]", more_lines + "[Install]")
         for line in more:
             name = line.split("=")[0]
             text, count = re.subn(rf"(?m)^{name}=.*$", line, text)
@@ -94,7 +95,7 @@ class Unit(unittest.TestCase):
 
     def do(self, *arguments):
         done = self.manager.ask(*arguments)
-        self.assertEqual(done.returncode, 0, done.stderr + self.manager.ask("status", "auth-gateway").stdout)
+        self.assertEqual(done.returncode, 0, done.stderr + self.gateway.service_log())
 
     def test_it_starts_reloads_upgrades_restarts_and_stops(self):
         self.write()

@@ -193,6 +193,31 @@ class FailedHandOver(unittest.TestCase):
         self.assertEqual(os.stat(self.gateway.state).st_mode & 0o777, 0o700)
 
 
+class Reload(unittest.TestCase):
+    def test_reloads_under_load_fail_nothing(self):
+        demo = Demo()
+        self.addCleanup(demo.stop)
+        gateway = Gateway(demo.port)
+        self.addCleanup(gateway.stop)
+        with open(gateway.config) as file:
+            text = file.read()
+        client, load = Client(gateway), Load(gateway)
+        client.start()
+        reload = [GATEWAY, "reload", "-c", gateway.config]
+        for number in range(12):
+            port = free_port()
+            with open(gateway.config, "w") as file:
+                file.write(text + f"listen 127.0.0.1:{port};\nroute /n{number} {{ upstream api; }}\n")
+            self.assertEqual(subprocess.run(reload, capture_output=True).returncode, 0)
+            # A listener comes with each, and goes with the next.
+            self.assertEqual(curl(f"http://127.0.0.1:{port}/public/").status, 200)
+            with open(gateway.config, "a") as file:
+                file.write("nonsense;\n")
+            self.assertEqual(subprocess.run(reload, capture_output=True).returncode, 78)
+        load.judge(self)
+        client.judge(self)
+
+
 class Activation(unittest.TestCase):
     """Sockets that are passed as systemd does it: from descriptor 3 on, with the process' own number."""
 

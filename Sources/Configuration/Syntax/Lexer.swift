@@ -255,7 +255,8 @@ extension Lexer {
     private mutating func noteSecrets(of word: Word) {
         let written = bytes[word.location.range.offsets]
         if startsStatement || word.startsLine { setsField = isNear("set_header", written) }
-        let isReference = written.starts(with: "env:".utf8) || written.starts(with: "file:".utf8)
+        let text = written.first == UInt8(ascii: "\"") ? written.dropFirst() : written
+        let isReference = text.starts(with: "env:".utf8) || text.starts(with: "file:".utf8)
         // `secret HS256 …`: which algorithm a secret is for is none.
         let isAlgorithm = DirectiveTable.symmetricAlgorithms.contains { written.elementsEqual($0.utf8) }
         if isConcealing, !isReference && !isAlgorithm || word.isBroken {
