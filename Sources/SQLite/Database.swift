@@ -12,6 +12,9 @@ package final class Database {
     let handle: OpaquePointer
     private let path: String
 
+    /// The version of the library as the process has found it.
+    package static var libraryVersion: String { unsafe String(cString: sqlite3_libversion()) }
+
     /// Opens a database file; made when it is not there, unless it has to be.
     package init(path: String, isThere: Bool = false) throws(SQLiteError) {
         var opened: OpaquePointer?

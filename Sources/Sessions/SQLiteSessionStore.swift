@@ -35,6 +35,9 @@ package final class SQLiteSessionStore: SessionStore {
     /// The last row that the search for lapsed sessions has looked at.
     private var swept: Int64 = 0
 
+    /// The version of SQLite, as reports of faults name it.
+    package static var libraryVersion: String { Database.libraryVersion }
+
     /// Opens or makes the database.
     ///
     /// - Parameter isReader: the file must be there and of the newest version; nothing is changed in it.

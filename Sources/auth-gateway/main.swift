@@ -5,16 +5,14 @@
 import Glibc
 
 let command: Command
-switch CommandLineParser.parse(Array(CommandLine.arguments.dropFirst())) {
-case .success(let parsed): command = parsed
-case .failure(let usage):
-    Console.error(usage.message)
+do throws(UsageError) {
+    command = try CommandLineParser.parse(Array(CommandLine.arguments.dropFirst()))
+} catch {
+    Console.error(error.message)
     ExitCode.usage.end()
 }
 
 switch command {
-case .help:
-    Console.print(CommandLineParser.helpText)
 case .text(let text):
     Console.print(text)
 case .keys(let request, let path):
@@ -27,8 +25,8 @@ case .sessions(let request, let path):
     umask(0o077)
     signal(SIGPIPE, SIG_IGN)
     SessionsCommand.run(request, configuration: path).end()
-case .version:
-    Console.print("auth-gateway \(Version.number)")
+case .version(let isJSON):
+    Console.print(isJSON ? Version.json : Version.text)
 case .check(let request, let path):
     CheckCommand.run(request, path: path).end()
 case .explain(let request, let path):
@@ -37,9 +35,9 @@ case .explain(let request, let path):
 case .reload(let path, let isJSON):
     signal(SIGPIPE, SIG_IGN)
     ReloadCommand.run(configuration: path, isJSON: isJSON).end()
-case .healthcheck(let path, let isLive):
+case .healthcheck(let request, let path):
     signal(SIGPIPE, SIG_IGN)
-    HealthcheckCommand.run(configuration: path, isLive: isLive).end()
+    HealthcheckCommand.run(request, configuration: path).end()
 case .run(let path, let takesOver):
     // Keys and sessions are nobody else's business, whatever the umask of the caller.
     umask(0o077)

@@ -80,7 +80,7 @@ class Check(unittest.TestCase):
         for arguments in (["--stirct"], ["extra"], ["-c"]):
             run = subprocess.run([GATEWAY, "check", *arguments], capture_output=True, text=True, timeout=10)
             self.assertEqual((run.returncode, run.stdout), (2, ""))
-            self.assertIn("usage: auth-gateway check", run.stderr)
+            self.assertIn("see 'auth-gateway help check'", run.stderr)
 
     def test_the_example_is_free_of_warnings(self):
         run = subprocess.run([GATEWAY, "check", "--strict", "-c", os.path.join(ROOT, "gateway.conf.example")],

@@ -459,7 +459,7 @@ class CommandLine(unittest.TestCase):
         ):
             code, _, said = self.run_keys(*arguments)
             self.assertEqual(code, 2, arguments)
-            self.assertIn("usage: auth-gateway keys", said)
+            self.assertIn("see 'auth-gateway help keys", said)
 
     def test_a_configuration_that_is_none(self):
         path = os.path.join(directory(), "gateway.conf")
@@ -478,7 +478,7 @@ class CommandLine(unittest.TestCase):
     def test_a_key_that_is_not_there(self):
         gateway = Gateway(demo.port)
         self.addCleanup(gateway.stop)
-        for arguments in (["retire", "nobody"], ["retire", "nobody", "--now"], ["retire", "--nobody"]):
+        for arguments in (["retire", "nobody"], ["retire", "nobody", "--now"], ["retire", "-" + "x" * 42]):
             code, said = keys.command(gateway, *arguments)
             self.assertEqual(code, 1)
             self.assertIn("there is no such key", said)

@@ -150,7 +150,7 @@ class Commands(SessionsCase):
     def test_usage(self):
         for arguments, words in (((), "needs a command"), (("explain",), "needs a session id"),
                                  (("explain", "x"), "is no session id"), (("backup",), "needs a file"),
-                                 (("list", "a", "b"), "there is no"), (("check", "--json"), "--json")):
+                                 (("list", "a", "b"), "takes no 'b'"), (("check", "--json"), "--json")):
             self.assertIn(words, self.command(*arguments, code=2))
         self.assertIn("sessions backup FILE", self.command("--help"))
 

@@ -2,8 +2,8 @@
 // is for.
 //
 // Owns the vocabulary of the rows, not the rows (`DirectiveTable`) and not the meaning of values
-// (`Validator`). The check of a file, the help of every error and `auth-gateway help` all come from these
-// rows and so cannot disagree.
+// (`Validator`). The check of a file, the help of every error and `auth-gateway help directives` all come
+// from these rows and so cannot disagree.
 
 /// A place that directives stand in.
 package enum Block: String, Sendable, CaseIterable {

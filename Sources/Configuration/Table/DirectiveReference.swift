@@ -1,30 +1,41 @@
-// The reference that `auth-gateway help` prints, made from the table.
+// The reference that `auth-gateway help directives` prints, made from the table.
+
+import Primitives
 
 /// The help listing that is generated from the table.
 package enum DirectiveReference {
     /// Each directive with its form, where it stands, its default and what it is for, by block.
     package static var text: String {
         var lines: [String] = []
-        let rows = DirectiveTable.rows
-        for block in Block.allCases {
-            // A directive of several blocks is listed in the first, `include` in the main block.
-            let own = rows.filter { $0.blocks.first == block }
-            if own.isEmpty { continue }
-            let isMain = block == .main
-            lines.append(isMain ? "In the main block:" : "In '\(block.form)':")
-            lines.append("")
-            for row in own {
-                lines.append("  " + row.form)
-                lines.append("      " + row.summary)
-                lines += wrapped(facts(of: row), by: " · ", indent: "      ")
-                lines.append("")
-            }
+        for (block, rows) in sections {
+            lines += [title(of: block) + ":", ""]
+            for row in rows { lines += entry(of: row) + [""] }
         }
         lines.removeLast()
-        return lines.joined(separator: "\n") + "\n"
+        return lines.joined(separator: "\n")
     }
 
-    private static func facts(of row: Directive) -> [String] {
+    /// The same for every meaning that `name` has; nil where there is no such directive.
+    package static func text(of name: String) -> String? {
+        let entries = DirectiveTable.rows(named: name).map { entry(of: $0).joined(separator: "\n") }
+        return entries.isEmpty ? nil : entries.joined(separator: "\n\n")
+    }
+
+    /// The rows by block: a directive of several blocks is listed in the first, `include` in the main block.
+    package static var sections: [(block: Block, rows: [Directive])] {
+        Block.allCases.compactMap { block in
+            let own = DirectiveTable.rows.filter { $0.blocks.first == block }
+            return own.isEmpty ? nil : (block, own)
+        }
+    }
+
+    /// "In 'route { … }'".
+    package static func title(of block: Block) -> String {
+        block == .main ? "In the main block" : "In '\(block.form)'"
+    }
+
+    /// Where it stands, how often, its bounds, and its default or else an example.
+    package static func facts(of row: Directive) -> [String] {
         var facts = ["stands in " + (row.blocks == Block.allCases ? "any block" : row.placeText)]
         if row.mayRepeat { facts.append("may be repeated") }
         if let range = row.rangeText { facts.append(range) }
@@ -36,16 +47,14 @@ package enum DirectiveReference {
         return facts
     }
 
-    private static func wrapped(_ parts: [String], by separator: String, indent: String) -> [String] {
-        var lines: [String] = []
-        var line = indent
-        for part in parts {
-            if line.utf8.count + part.utf8.count > 100, line != indent {
-                lines.append(line)
-                line = indent
-            }
-            line += line == indent ? part : separator + part
-        }
-        return lines + [line]
+    private static func entry(of row: Directive) -> [String] {
+        let indent = "      "
+        let facts = TextWrapping.lines(joining: facts(of: row), by: " · ", width: width, indent: indent)
+        return TextWrapping.lines(of: row.form, width: width, indent: "  ", hanging: indent)
+            + TextWrapping.lines(of: row.summary, width: width, indent: indent)
+            // Facts stay whole but where one is longer than a line.
+            + facts.flatMap { TextWrapping.lines(of: $0, width: width, indent: indent) }
     }
+
+    private static let width = 100
 }

@@ -6,6 +6,21 @@ import Network
 import Primitives
 import Proxy
 
+/// A request of `auth-gateway check`.
+struct CheckRequest: Equatable {
+    /// A warning is as bad as an error.
+    let isStrict: Bool
+    /// What is in order is not said, and neither is a warning.
+    let isQuiet: Bool
+    let isJSON: Bool
+
+    init(_ arguments: Arguments) {
+        isStrict = arguments.has("--strict")
+        isQuiet = arguments.has("-q")
+        isJSON = arguments.isJSON
+    }
+}
+
 /// Checks a configuration file.
 enum CheckCommand {
     static func run(_ request: CheckRequest, path: String) -> ExitCode {

@@ -1,24 +1,22 @@
-// The command line: verbs, options, and the words for everything that is wrong with them.
+// The command line: from the words of a caller to a command. What may be written is in `VerbTable`; what the
+// words of a command mean is beside each command.
 
-import Configuration
 import Glibc
 import Network
-import Primitives
 
 /// What the program was asked to do.
 enum Command: Equatable {
     /// - Parameter takesOver: from the gateway that runs on the same state directory.
     case run(configuration: String, takesOver: Bool)
     case reload(configuration: String, isJSON: Bool)
-    case healthcheck(configuration: String, isLive: Bool)
+    case healthcheck(HealthcheckRequest, configuration: String)
     case check(CheckRequest, configuration: String)
     case explain(ExplainRequest, configuration: String)
     case keys(KeysRequest, configuration: String)
     case token(TokenRequest, configuration: String)
     case sessions(SessionsRequest, configuration: String)
-    case version
-    case help
-    /// The help of one command.
+    case version(isJSON: Bool)
+    /// Help, a manual page or a completion.
     case text(String)
 }
 
@@ -32,11 +30,6 @@ enum ExitCode: Int32 {
     /// Ends the process at once, and runs nothing of what libraries have registered for its end: OpenSSL's
     /// part would free what other threads are still using.
     func end() -> Never { _exit(rawValue) }
-}
-
-/// The version of the program.
-enum Version {
-    static let number = "0.1.0"
 }
 
 /// Writes to the standard streams: data to stdout, messages to stderr.
@@ -63,81 +56,67 @@ enum Console {
 
 /// Parses the command line.
 enum CommandLineParser {
-    /// A command line that cannot be carried out.
-    struct UsageError: Error {
-        let message: String
-    }
-
-    static func parse(_ arguments: [String]) -> Result<Command, UsageError> {
-        guard let verb = arguments.first else { return usage("a command is needed") }
+    static func parse(_ arguments: [String]) throws(UsageError) -> Command {
+        guard let first = arguments.first else { throw UsageError(message: HelpText.synopsis) }
         let rest = Array(arguments.dropFirst())
-        switch verb {
-        case "run":
-            if rest.contains("-h") || rest.contains("--help") { return .success(.help) }
-            let takesOver = rest.contains(RunCommand.takeOverOption)
-            return configurationPath(rest.filter { $0 != RunCommand.takeOverOption }).map {
-                .run(configuration: $0, takesOver: takesOver)
-            }
-        case "check", "-t": return CheckCommandLine.parse(rest, defaultPath: defaultPath)
-        case "explain": return ExplainCommandLine.parse(rest, defaultPath: defaultPath)
-        case "reload":
-            if rest.contains("-h") || rest.contains("--help") { return .success(.text(ReloadCommand.help)) }
-            let isJSON = rest.contains("--json")
-            return configurationPath(rest.filter { $0 != "--json" }).map {
-                .reload(configuration: $0, isJSON: isJSON)
-            }
-        case "healthcheck":
-            if rest.contains("-h") || rest.contains("--help") {
-                return .success(.text(HealthcheckCommand.help))
-            }
-            let isLive = rest.contains("--live")
-            return configurationPath(rest.filter { $0 != "--live" }).map {
-                .healthcheck(configuration: $0, isLive: isLive)
-            }
-        case "keys": return KeysCommandLine.parse(rest, defaultPath: defaultPath)
-        case "token": return TokenCommandLine.parse(rest, defaultPath: defaultPath)
-        case "sessions": return SessionsCommandLine.parse(rest, defaultPath: defaultPath)
-        case "version", "-v", "--version": return .success(.version)
-        case "help", "-h", "--help": return .success(.help)
-        default: return usage("unknown command '\(verb)'")
+        // A word with a blank in it is not two.
+        if !first.contains(" "), let verb = VerbTable.verb(first) { return try command(verb, rest) }
+        guard let group = VerbTable.group(first) else {
+            let hint = UsageError.hint(first, in: VerbTable.firstWords)
+            throw UsageError("unknown command '\(Console.printable(first))'\(hint)", see: "")
         }
+        return try command(group, rest)
     }
 
-    private static func configurationPath(_ arguments: [String]) -> Result<String, UsageError> {
-        var path = defaultPath
+    private static func command(_ group: VerbGroup, _ arguments: [String]) throws(UsageError) -> Command {
+        // The configuration may be named before the command is.
         var index = 0
-        while index < arguments.count {
-            guard arguments[index] == "-c", index + 1 < arguments.count else {
-                return .failure(
-                    UsageError(message: "auth-gateway: unexpected '\(arguments[index])'\n\n\(synopsis)"))
-            }
-            path = arguments[index + 1]
-            index += 2
+        while index < arguments.count, arguments[index] == "-c" { index += 2 }
+        guard index < arguments.count else {
+            let words = group.words.joined(separator: ", ")
+            throw UsageError("'\(group.name)' needs a command: \(words)", see: group.name)
         }
-        return .success(path)
+        if Verb.help.names.contains(arguments[index]) { return .text(HelpText.text(of: group)) }
+        let word = arguments[index]
+        guard let verb = VerbTable.verb("\(group.name) \(word)") else {
+            let hint = UsageError.hint(word, in: group.words)
+            throw UsageError("there is no '\(group.name) \(Console.printable(word))'\(hint)", see: group.name)
+        }
+        return try command(verb, Array(arguments[..<index] + arguments[(index + 1)...]))
     }
 
-    private static func usage(_ problem: String) -> Result<Command, UsageError> {
-        .failure(UsageError(message: "auth-gateway: \(problem)\n\n\(synopsis)"))
+    private static func command(_ verb: Verb, _ rest: [String]) throws(UsageError) -> Command {
+        guard let arguments = try Arguments(rest, of: verb) else { return .text(HelpText.text(of: verb)) }
+        let path = arguments.configuration
+        switch verb.name {
+        case "run":
+            return .run(configuration: path, takesOver: arguments.has(RunCommand.takeOverOption))
+        case "reload": return .reload(configuration: path, isJSON: arguments.isJSON)
+        case "healthcheck":
+            return .healthcheck(
+                HealthcheckRequest(isLive: arguments.has("--live"), isJSON: arguments.isJSON),
+                configuration: path)
+        case "check": return .check(CheckRequest(arguments), configuration: path)
+        case "explain": return .explain(try ExplainRequest(arguments), configuration: path)
+        case "keys list": return .keys(.list(isJSON: arguments.isJSON), configuration: path)
+        case "keys rotate":
+            let force = arguments.has("--force")
+            return .keys(
+                arguments.words.isEmpty ? .rotate(force: force) : .rotateRefresh(force: force),
+                configuration: path)
+        case "keys retire":
+            return .keys(
+                .retire(kid: arguments.words[0], isNow: arguments.has("--now")), configuration: path)
+        case "token issue", "token inspect":
+            return .token(TokenRequest(verb, arguments), configuration: path)
+        case "version": return .version(isJSON: arguments.isJSON)
+        case "completion":
+            guard let shell = CompletionShell(rawValue: arguments.words[0]) else {
+                preconditionFailure("the table has the shells that there are")
+            }
+            return .text(shell.script)
+        case "help": return .text(try HelpText.text(on: arguments))
+        default: return .sessions(try SessionsRequest(verb, arguments), configuration: path)
+        }
     }
-
-    private static let defaultPath = "/etc/auth-gateway/gateway.conf"
-
-    private static let synopsis = """
-        usage: auth-gateway run [-c FILE]      serve; with --take-over, from where a running gateway stands
-               auth-gateway reload [-c FILE]   have the running gateway take up its configuration
-               auth-gateway healthcheck        say whether it is ready: see healthcheck --help
-               auth-gateway check [-c FILE]    check a configuration and say everything that is wrong with it
-               auth-gateway explain …          say what becomes of a request, and why: see explain --help
-               auth-gateway keys …             show, change and take back keys: see keys --help
-               auth-gateway token …            issue a token, or say why one is refused: see token --help
-               auth-gateway sessions …         list, explain, end, back up, check: see sessions --help
-               auth-gateway version            print the version
-               auth-gateway help               print this, and every directive of the configuration
-
-        The configuration is \(defaultPath) unless -c names another.
-        Exit codes: 0 success, 1 failure while running, 2 usage, 78 bad configuration.
-        """
-
-    static var helpText: String { synopsis + "\n\n" + DirectiveReference.text }
 }

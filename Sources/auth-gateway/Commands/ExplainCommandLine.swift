@@ -1,4 +1,4 @@
-// The arguments of `auth-gateway explain`, and its help.
+// The arguments of `auth-gateway explain`: a request, and what is said of its token.
 
 import Configuration
 
@@ -13,81 +13,58 @@ struct ExplainRequest: Equatable {
 
     var sample: SampleRequest
     var token: TokenSource?
-    var isJSON = false
+    var isJSON: Bool
 }
 
-/// Parses the arguments of `explain`.
-enum ExplainCommandLine {
-    private typealias UsageError = CommandLineParser.UsageError
-
+extension ExplainRequest {
     private struct Options {
-        var words: [String] = []
-        var configuration: String?
-        var source: ExplainRequest.TokenSource?
+        var source: TokenSource?
         /// nil until something is said of a token.
         var token: SampleToken?
         var fields: [FieldText] = []
         var host: String?
-        var isInCookie = false
-        var isJSON = false
     }
 
-    /// - Returns: the command, or the sentence that says what is wrong.
-    static func parse(
-        _ arguments: [String], defaultPath: String
-    ) -> Result<Command, CommandLineParser.UsageError> {
-        if arguments.contains("-h") || arguments.contains("--help") { return .success(.text(help)) }
-        do throws(UsageError) {
-            let options = try options(arguments)
-            let request = try request(options)
-            return .success(.explain(request, configuration: options.configuration ?? defaultPath))
-        } catch {
-            return .failure(error)
-        }
-    }
-
-    private static func options(_ arguments: [String]) throws(UsageError) -> Options {
+    init(_ arguments: Arguments) throws(UsageError) {
         var options = Options()
-        var rest = arguments[...]
-        while let argument = rest.popFirst() {
-            switch argument {
-            case "--json": options.isJSON = true
-            case "--cookie": options.isInCookie = true
-            case "--expired": describe(&options) { $0.isExpired = true }
-            case _ where valued.contains(argument):
-                guard let value = rest.popFirst() else { throw problem("\(argument) needs a value") }
-                try take(argument, value, into: &options)
-            case _ where argument.hasPrefix("-") && argument != "-":
-                throw problem("'explain' knows no '\(argument)'")
-            default: options.words.append(argument)
+        if arguments.has("--expired") { Self.describe(&options) { $0.isExpired = true } }
+        for (name, value) in arguments.values {
+            do throws(ValueProblem) {
+                try Self.take(name, value, into: &options)
+            } catch {
+                throw arguments.problem("\(name): '\(value)' \(error.reason): \(error.help)")
             }
         }
-        return options
+        if options.source != nil, options.token != nil {
+            throw arguments.problem("a token is either given or described")
+        }
+        var sample = try Self.sample(arguments, host: options.host)
+        sample.fields = options.fields
+        sample.token = options.token
+        let isInCookie = arguments.has("--cookie")
+        if isInCookie || options.source != nil {
+            var token = options.token ?? SampleToken()
+            token.isInCookie = isInCookie
+            sample.token = token
+        }
+        self.init(sample: sample, token: options.source, isJSON: arguments.isJSON)
     }
-
-    private static let valued: Set<String> = [
-        "-c", "--token", "--token-file", "--claim", "--scope", "--subject", "--issuer", "--header", "--host",
-    ]
 
     private static func take(
         _ name: String, _ value: String, into options: inout Options
-    ) throws(UsageError) {
-        do throws(ValueProblem) {
-            switch name {
-            case "-c": options.configuration = value
-            case "--token": options.source = value == "-" ? .standardInput : .text(value)
-            case "--token-file": options.source = .file(value)
-            case "--claim":
-                let claim = try SampleDecoding.claim(value)
-                describe(&options) { $0.claims.append(claim) }
-            case "--scope": describe(&options) { $0.scopes.append(value) }
-            case "--subject": describe(&options) { $0.subject = value }
-            case "--issuer": describe(&options) { $0.issuer = value }
-            case "--header": options.fields.append(try field(value))
-            default: options.host = value
-            }
-        } catch {
-            throw problem("\(name): '\(value)' \(error.reason): \(error.help)")
+    ) throws(ValueProblem) {
+        switch name {
+        case "--token": options.source = value == "-" ? .standardInput : .text(value)
+        case "--token-file": options.source = .file(value)
+        case "--claim":
+            let claim = try SampleDecoding.claim(value)
+            describe(&options) { $0.claims.append(claim) }
+        case "--scope": describe(&options) { $0.scopes.append(value) }
+        case "--subject": describe(&options) { $0.subject = value }
+        case "--issuer": describe(&options) { $0.issuer = value }
+        case "--header": options.fields.append(try field(value))
+        case "--host": options.host = value
+        default: break
         }
     }
 
@@ -104,65 +81,22 @@ enum ExplainCommandLine {
         return try SampleDecoding.field(String(text[..<colon]), String(value))
     }
 
-    private static func request(_ options: Options) throws(UsageError) -> ExplainRequest {
-        guard (1...2).contains(options.words.count), let target = options.words.last else {
-            throw problem("'explain' needs a target, such as: explain GET /admin/users")
-        }
+    /// The request itself: its method, its target, and its host.
+    private static func sample(_ arguments: Arguments, host: String?) throws(UsageError) -> SampleRequest {
+        let words = arguments.words
         var sample: SampleRequest
         do throws(ValueProblem) {
-            let method = try SampleDecoding.method(options.words.count == 2 ? options.words[0] : "GET")
-            sample = try SampleDecoding.request(method: method, target: target)
+            let method = try SampleDecoding.method(words.count == 2 ? words[0] : "GET")
+            sample = try SampleDecoding.request(method: method, target: words.last ?? "")
         } catch {
-            throw problem("'\(options.words.joined(separator: " "))' \(error.reason): \(error.help)")
+            throw arguments.problem("'\(words.joined(separator: " "))' \(error.reason): \(error.help)")
         }
-        if let host = options.host {
+        if let host {
             guard sample.authority == nil, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-                throw problem("--host is one host name, and the target has none then")
+                throw arguments.problem("--host is one host name, and the target has none then")
             }
             sample.authority = host
         }
-        if options.source != nil, options.token != nil {
-            throw problem("a token is either given or described")
-        }
-        sample.fields = options.fields
-        sample.token = options.token
-        if options.isInCookie || options.source != nil {
-            var token = options.token ?? SampleToken()
-            token.isInCookie = options.isInCookie
-            sample.token = token
-        }
-        return ExplainRequest(sample: sample, token: options.source, isJSON: options.isJSON)
+        return sample
     }
-
-    private static func problem(_ text: String) -> UsageError {
-        UsageError(message: "auth-gateway: \(text)\n\n\(synopsis)")
-    }
-
-    static let synopsis = """
-        usage: auth-gateway explain [METHOD] TARGET [--token T|-] [--token-file F]
-                   [--claim NAME=VALUE]… [--scope S]… [--subject S] [--issuer I] [--expired] [--cookie]
-                   [--header 'N: V']… [--host H] [--json] [-c FILE]
-        """
-
-    private static let help = """
-        \(synopsis)
-
-        Says what becomes of a request, by the configuration as it stands in the file: which route takes it,
-        each rule with what came of it, and where the request goes, as what, with whose name. Without METHOD
-        it is GET; without anything about a token it has none. Nothing is sent anywhere, but for --token.
-
-        --token T       it carries this token, which the running gateway is asked about; - reads it from
-                        standard input, --token-file from a file, where no list of processes shows it
-        --claim, --scope, --subject, --issuer
-                        it carries a token that says so, and is good in all else; the issuer is one of the
-                        configuration's 'issuer' blocks, or the gateway where none is given
-        --expired       its token has expired
-        --cookie        its token comes in the access cookie, as a browser's does
-        --header        a field of the request, such as 'Sec-Fetch-Site: same-origin'
-        --host          the host that it is for; TARGET may be a whole URL as well
-
-        Rates, revocations and the answers of upstreams are not looked at.
-        Exit codes: 0 it gets an answer that is no refusal, 1 it is refused or sent to a login, 2 usage,
-        78 bad configuration.
-        """
 }

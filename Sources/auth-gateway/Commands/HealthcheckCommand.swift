@@ -4,41 +4,57 @@
 import Configuration
 import Primitives
 
+/// A request of `auth-gateway healthcheck`.
+struct HealthcheckRequest: Equatable {
+    /// Whether it answers at all, not whether it is ready.
+    let isLive: Bool
+    let isJSON: Bool
+}
+
 /// Asks the running gateway how it is.
 enum HealthcheckCommand {
-    static let help = """
-        usage: auth-gateway healthcheck [-c FILE] [--live]
-
-        Asks the control listener of the gateway that this configuration describes whether it is ready for
-        clients.
-
-          -c FILE   the configuration
-          --live    ask only whether it answers at all
-
-        Exit codes: 0 yes, 1 no, 2 usage, 78 bad configuration.
-        """
-
-    static func run(configuration path: String, isLive: Bool) -> ExitCode {
+    static func run(_ request: HealthcheckRequest, configuration path: String) -> ExitCode {
         guard let configuration = CheckCommand.configuration(at: path) else { return .configuration }
-        guard let control = ControlClient(configuration) else {
-            Console.error("auth-gateway: the configuration has no control listener to ask: see 'control'")
-            return .failure
-        }
         do throws(ControlClient.Problem) {
-            guard let answer = try control.ask("GET", isLive ? "/healthz" : "/readyz") else {
-                Console.error("auth-gateway: nobody answers at \(control.address)")
-                return .failure
+            guard let control = ControlClient(configuration) else {
+                throw ControlClient.Problem(
+                    reason: "the configuration has no control listener to ask: see 'control'")
+            }
+            guard let answer = try control.ask("GET", request.isLive ? "/healthz" : "/readyz") else {
+                throw ControlClient.Problem(reason: "nobody answers at \(control.address)")
             }
             let text = String(decoding: answer.body, as: UTF8.self)
-            if answer.status == 200 {
+            let isHealthy = answer.status == 200
+            if request.isJSON {
+                Console.print(json(isHealthy: isHealthy, status: answer.status, body: answer.body))
+            } else if isHealthy {
                 Console.print(text)
-                return .success
+            } else {
+                Console.error("auth-gateway: \(answer.status): \(text)")
             }
-            Console.error("auth-gateway: \(answer.status): \(text)")
-            return .failure
+            return isHealthy ? .success : .failure
         } catch {
-            Console.error("auth-gateway: \(error.reason)")
+            if request.isJSON {
+                Console.print(json(isHealthy: false, reason: error.reason))
+            } else {
+                Console.error("auth-gateway: \(error.reason)")
+            }
             return .failure
         }
+    }
+
+    private static func json(
+        isHealthy: Bool, status: Int? = nil, body: [UInt8] = [], reason: String? = nil
+    ) -> String {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.boolean("healthy", isHealthy)
+        if let status { writer.number("status", Int64(status)) }
+        if let document = try? JSONDocument(parsing: body), document.root.kind == .object {
+            writer.json("answer", document.root.text)
+        }
+        if let reason { writer.string("reason", reason) }
+        writer.endObject()
+        return String(decoding: writer.bytes, as: UTF8.self)
     }
 }

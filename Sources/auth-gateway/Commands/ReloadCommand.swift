@@ -6,18 +6,6 @@ import Primitives
 
 /// Reloads the running gateway.
 enum ReloadCommand {
-    static let help = """
-        usage: auth-gateway reload [-c FILE] [--json]
-
-        Has the gateway that runs on the state directory of this configuration read its own one again: it
-        changes over whole, or stays as it was and says why. Ends when every worker goes by it.
-
-          -c FILE   the configuration that names the state directory
-          --json    print the outcome as JSON: {"reloaded": BOOL, "reason": TEXT, "findings": [TEXT…]}
-
-        Exit codes: 0 in force, 1 refused or no gateway runs, 2 usage, 78 bad configuration.
-        """
-
     static func run(configuration path: String, isJSON: Bool) -> ExitCode {
         guard let configuration = CheckCommand.configuration(at: path) else { return .configuration }
         let socket = StateDirectory.socketPath(in: configuration.stateDirectory)

@@ -8,6 +8,30 @@ import Primitives
 import Proxy
 import Sessions
 
+/// A request of `auth-gateway sessions`.
+enum SessionsRequest: Equatable {
+    case list(subject: String?, isJSON: Bool)
+    case explain(SessionID, isJSON: Bool)
+    case end(SessionID)
+    case backup(file: String)
+    case check
+
+    init(_ verb: Verb, _ arguments: Arguments) throws(UsageError) {
+        let word = arguments.words.first
+        switch verb.name {
+        case "sessions list": self = .list(subject: word, isJSON: arguments.isJSON)
+        case "sessions backup": self = .backup(file: word ?? "")
+        case "sessions check": self = .check
+        default:
+            guard let sid = SessionID(text: word ?? "") else {
+                let word = Console.printable(word ?? "")
+                throw arguments.problem("'\(word)' is no session id; 'sessions list' shows them")
+            }
+            self = verb.name == "sessions end" ? .end(sid) : .explain(sid, isJSON: arguments.isJSON)
+        }
+    }
+}
+
 /// Carries out `auth-gateway sessions`.
 struct SessionsCommand {
     typealias Problem = StateDirectory.Problem

@@ -12,6 +12,17 @@ enum TokenRequest: Equatable {
     case issue(subject: String, claims: String?, label: String?, isJSON: Bool)
     /// nil: the token comes by standard input, which no list of processes shows.
     case inspect(token: String?, isJSON: Bool)
+
+    init(_ verb: Verb, _ arguments: Arguments) {
+        let word = arguments.words.first
+        if verb.name == "token issue", let subject = word {
+            self = .issue(
+                subject: subject, claims: arguments.value("--claims"), label: arguments.value("--label"),
+                isJSON: arguments.isJSON)
+        } else {
+            self = .inspect(token: word == "-" ? nil : word, isJSON: arguments.isJSON)
+        }
+    }
 }
 
 /// Carries out `auth-gateway token`.
