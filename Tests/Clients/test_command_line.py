@@ -169,7 +169,9 @@ class Usage(unittest.TestCase):
         self.refused("sessions", "end", "-x", topic="sessions end", words="knows no '-x'")
 
     def test_what_is_quoted_commands_no_terminal(self):
-        for arguments in (["\x1b[31m"], ["check", "--\x1b[31m"], ["keys", "\x1b"], ["help", "directives", "\x1b"]):
+        for arguments in (["\x1b[31m"], ["check", "--\x1b[31m"], ["keys", "\x1b"], ["help", "directives", "\x1b"],
+                          ["explain", "\x1b"], ["explain", "/", "--claim", "\x1b"], ["sessions", "end", "\x1b"]):
+            self.assertEqual(run(*arguments).returncode, 2)
             self.assertNotIn("\x1b", run(*arguments).stderr)
 
 
@@ -198,6 +200,10 @@ class Running(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr, said["healthy"]), (1, "", False))
         self.assertIn("nobody answers", said["reason"])
         self.assertNotIn("status", said)
+        done = run("reload", "--json", "-c", absent.config)
+        said = json.loads(done.stdout)
+        self.assertEqual((done.returncode, done.stderr, said["reloaded"]), (1, "", False))
+        self.assertIn("no gateway runs", said["reason"])
 
     def test_versions_for_a_report(self):
         number = told("version").removeprefix("auth-gateway ").strip()

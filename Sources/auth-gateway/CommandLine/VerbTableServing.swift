@@ -40,7 +40,7 @@ extension VerbTable {
             ],
             output: [
                 #"{"reloaded": BOOL, "reason": TEXT, "findings": [TEXT, …]}"#,
-                "reason and findings only where it is refused.",
+                "reason and findings only where it is refused; reason alone where no gateway runs.",
             ],
             exits: [
                 Verb.Exit(.success, "the new configuration is in force"),

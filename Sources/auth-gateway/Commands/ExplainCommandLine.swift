@@ -32,7 +32,8 @@ extension ExplainRequest {
             do throws(ValueProblem) {
                 try Self.take(name, value, into: &options)
             } catch {
-                throw arguments.problem("\(name): '\(value)' \(error.reason): \(error.help)")
+                throw arguments.problem(
+                    "\(name): '\(Console.printable(value))' \(error.reason): \(error.help)")
             }
         }
         if options.source != nil, options.token != nil {
@@ -89,7 +90,8 @@ extension ExplainRequest {
             let method = try SampleDecoding.method(words.count == 2 ? words[0] : "GET")
             sample = try SampleDecoding.request(method: method, target: words.last ?? "")
         } catch {
-            throw arguments.problem("'\(words.joined(separator: " "))' \(error.reason): \(error.help)")
+            let text = Console.printable(words.joined(separator: " "))
+            throw arguments.problem("'\(text)' \(error.reason): \(error.help)")
         }
         if let host {
             guard sample.authority == nil, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {

@@ -16,15 +16,11 @@ enum ReloadCommand {
             answer = try stream.receive()
         } catch {
             let isAbsent = error.isNotFound || error.isRefusal
-            Console.error("auth-gateway: \(isAbsent ? "no gateway runs on" : "\(error) at") \(socket)")
-            return .failure
+            return fail("\(isAbsent ? "no gateway runs on" : "\(error) at") \(socket)", isJSON: isJSON)
         }
         guard case .line(let line) = answer,
             let outcome = try? JSONDocument(parsing: Array(line.utf8), nodesMax: 4096)
-        else {
-            Console.error("auth-gateway: the gateway has not said how the reload went")
-            return .failure
-        }
+        else { return fail("the gateway has not said how the reload went", isJSON: isJSON) }
         let isReloaded = outcome.root["reloaded"]?.boolean ?? false
         if isJSON {
             Console.print(line)
@@ -36,6 +32,21 @@ enum ReloadCommand {
                 "auth-gateway: refused, the old configuration stays: \(outcome.root["reason"]?.string ?? "")")
         }
         return isReloaded ? .success : .failure
+    }
+
+    /// What a gateway says that refuses, where none says anything.
+    private static func fail(_ reason: String, isJSON: Bool) -> ExitCode {
+        if isJSON {
+            var writer = JSONWriter()
+            writer.beginObject()
+            writer.boolean("reloaded", false)
+            writer.string("reason", reason)
+            writer.endObject()
+            Console.print(String(decoding: writer.bytes, as: UTF8.self))
+        } else {
+            Console.error("auth-gateway: \(reason)")
+        }
+        return .failure
     }
 
     private static let seconds = 60
