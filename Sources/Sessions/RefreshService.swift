@@ -54,6 +54,19 @@ package final class RefreshService: Sendable {
         self.audit = audit
     }
 
+    /// One that has no store yet: every order is answered with `unavailable` until `resume`.
+    package init(
+        signer: sending TokenSigner, policy: SessionPolicy, feed: RevocationFeed,
+        clock: @escaping @Sendable () -> WallTime, audit: @escaping @Sendable (AuditEvent) -> Void
+    ) {
+        book = Mutex(nil)
+        self.signer = Mutex(signer)
+        self.feed = feed
+        revocationMemory = Atomic(policy.revocationMemory)
+        self.clock = clock
+        self.audit = audit
+    }
+
     /// Has other rules hold from the next order on. Sessions keep the final deadline that they were given.
     package func change(to policy: SessionPolicy) {
         _ = revocationMemory.max(policy.revocationMemory, ordering: .relaxed)
@@ -242,10 +255,10 @@ package final class RefreshService: Sendable {
 
     private func continueCopy(_ reply: @escaping @Sendable (SessionReply) -> Void) {
         do throws(StoreError) {
-            if try book.withLock({ book throws(StoreError) in try book?.continueCopy() ?? true }) {
-                reply(.copied)
-            } else {
-                queue.async { [self] in continueCopy(reply) }
+            switch try book.withLock({ book throws(StoreError) in try book?.continueCopy() }) {
+            case true: reply(.copied)
+            case false: queue.async { [self] in continueCopy(reply) }
+            case nil: reply(.unavailable)
             }
         } catch {
             endCopy(error, reply)

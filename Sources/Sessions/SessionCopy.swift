@@ -63,9 +63,10 @@ extension SessionBook {
         return true
     }
 
-    /// True when it is whole.
-    func continueCopy() throws(StoreError) -> Bool {
-        guard let copy, try copy.step() else { return false }
+    /// True when it is whole; nil when there is none any more, since the store was closed meanwhile.
+    func continueCopy() throws(StoreError) -> Bool? {
+        guard let copy else { return nil }
+        if try !copy.step() { return false }
         endCopy()
         return true
     }

@@ -126,6 +126,14 @@ final class ServiceHarness: Sendable {
         }
     }
 
+    /// Opens the store of its path again, after a release.
+    func resume() throws {
+        let path = try #require(path)
+        try service.resume(refreshKeys: keys, policy: Self.policy) { () throws(StoreError) in
+            try SQLiteSessionStore(path: path)
+        }
+    }
+
     private func apply(_ revocations: [Revocation], until: WallTime) {
         published.withLock { $0 += revocations }
         table.withLock { table in for one in revocations { table.apply(one, until: until) } }

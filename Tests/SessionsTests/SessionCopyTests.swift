@@ -66,6 +66,29 @@ import Testing
         }
     }
 
+    @Test("a copy is given up when the store is closed before it is whole, and the next one is whole")
+    func closed() throws {
+        let path = try Samples.databasePath()
+        try fill(SQLiteSessionStore(path: path))
+        let gateway = try ServiceHarness(path: path)
+        let paths = try (0..<2).map { _ in try Samples.databasePath() }
+        let gate = gateway.clock.hold()
+        let held = gateway.submit(.find(.random()))
+        #expect(gate.entered.wait(timeout: .now() + ServiceHarness.patience) == .success)
+        let copy = gateway.submit(.copy(to: paths[0]))
+        gateway.service.release {}
+        gate.release.signal()
+        _ = try held.wait()
+        #expect(try copy.wait().isUnavailable)
+        #expect(try gateway.ask(.copy(to: paths[1])).isUnavailable)
+        try gateway.resume()
+        guard case .copied = try gateway.ask(.copy(to: paths[1])) else {
+            Issue.record("no copy was made")
+            return
+        }
+        #expect(try SQLiteSessionStore(path: paths[1]).damage() == [])
+    }
+
     @Test("where no copy can be made, that is the answer, and the store goes on")
     func impossible() throws {
         let gateway = try ServiceHarness(path: Samples.databasePath())
