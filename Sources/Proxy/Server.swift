@@ -24,6 +24,8 @@ package final class Server {
     private var serverTLS: ServerTLS?
     private var shards: [Mailbox<ShardMessage>] = []
     private var listeners: [OpenListener] = []
+    /// Whether connections are taken in; otherwise they wait in the sockets.
+    private var accepts = true
     /// Sockets that were open before this process was, and that no line of the configuration has claimed.
     private var inherited: [Listener]
     /// Why an issuer's files could not be read, by its name.
@@ -109,6 +111,8 @@ package final class Server {
 
     /// Has every shard take connections from a listener, or from now on as of another role.
     private func start(_ opened: OpenListener) {
+        // New certificates or keys of tickets must not open again what another process goes on with.
+        if !accepts { return }
         let tls = opened.role.hasTLS ? serverTLS : nil
         for shard in shards { shard.post(.listen(opened.listener, opened.role, tls)) }
     }
@@ -198,6 +202,7 @@ package final class Server {
         if isHandedOver {
             accept(false)
         } else {
+            accepts = false
             for opened in listeners where !opened.role.isControl { stop(opened) }
             control = listeners.filter(\.role.isControl).map(\.listener)
         }
@@ -231,6 +236,7 @@ package final class Server {
     /// Takes no more connections, though the sockets stay open and connections wait in them; or takes them
     /// again.
     package func accept(_ accepts: Bool) {
+        self.accepts = accepts
         for opened in listeners {
             if accepts {
                 start(opened)

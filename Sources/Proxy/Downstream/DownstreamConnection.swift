@@ -256,7 +256,8 @@ final class DownstreamConnection: EventTarget {
     private func finish() {
         concludeExchange()
         unbindStream()
-        if !exchange.isPersistent || !shard.keepsConnections {
+        // Who has been told that the connection goes on may have sent the next request.
+        if !exchange.isPersistent {
             // Closing over unread bytes would send a reset, which can overtake the answer.
             exchange.requestIsComplete && input.isEmpty && transport.sayGoodbye() ? close() : linger()
             return

@@ -26,6 +26,9 @@ extension DownstreamConnection {
     /// Has an idle connection end, unless a request comes in a moment.
     func endSoon() {
         guard exchange.phase == .idle, !headIsPartial else { return }
+        // Who has begun to introduce himself has a request: it takes some of his round trips, and has its
+        // time.
+        if isShakingHands || awaitsProxyHeader { return }
         hasRested = true
         shard.loop.setDeadline(self, milliseconds: Self.lastRequestMilliseconds)
     }

@@ -41,7 +41,7 @@ extension DownstreamConnection {
         var response = response
         response.lines += crossOriginLines
         if tls != nil { response.lines += shard.runtime.strictTransportLine }
-        response.write(to: &output, date: shard.date, omitsBody: omitsBody, connection: connectionField)
+        response.write(to: &output, date: shard.date, omitsBody: omitsBody, connection: connectionField())
         exchange.phase = .flushing
         pump()
     }
@@ -63,8 +63,9 @@ extension DownstreamConnection {
     }
 
     /// What the answer says about the connection (RFC 9112 §9.6; an HTTP/1.0 client must be told to stay).
-    private var connectionField: StaticString? {
-        if !exchange.isPersistent || !shard.keepsConnections { return "close" }
+    private func connectionField() -> StaticString? {
+        if !shard.keepsConnections { exchange.isPersistent = false }
+        if !exchange.isPersistent { return "close" }
         return head.version == .http10 ? "keep-alive" : nil
     }
 
@@ -102,7 +103,7 @@ extension DownstreamConnection {
         // RFC 9110 §6.6.1: who forwards a response without Date MUST add it.
         let date = response.block.first(.date) == nil ? shard.date : nil
         ResponseWriting.write(
-            response, date: date, cookies: cookies, connection: connectionField,
+            response, date: date, cookies: cookies, connection: connectionField(),
             isChunked: framing == .chunked, crossOrigin: exchange.route?.crossOrigin,
             strictTransport: tls == nil ? [] : shard.runtime.strictTransportLine, request: head, to: &output)
         if response.isEventStream {
