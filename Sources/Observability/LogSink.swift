@@ -120,8 +120,8 @@ package final class LogSink: Sendable {
 
     /// No more lines will come, from a while ago on: what cannot be written by then is given up.
     ///
-    /// - Parameter givenUp: how many lines, if any.
-    package func retire(milliseconds: Int, givenUp: @escaping @Sendable (Int) -> Void) {
+    /// - Parameter ended: told how many lines that is.
+    package func retire(milliseconds: Int, ended: @escaping @Sendable (Int) -> Void) {
         queue.asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { [self] in
             while writeBatch() == .more {}
             let unwritten = hand.withLock { hand in
@@ -132,7 +132,7 @@ package final class LogSink: Sendable {
                 defer { waiting = Waiting() }
                 return Self.lineCount(waiting.bytes[...])
             }
-            if unwritten + unseen > 0 { givenUp(unwritten + unseen) }
+            ended(unwritten + unseen)
         }
     }
 

@@ -72,8 +72,14 @@ final class Logs {
         for (target, sink) in old.sinks where new.sinks[target] == nil {
             retired.append(sink)
             let name = old.used.first { $0.sink === sink }?.loss.name ?? ""
-            sink.retire(milliseconds: Self.retirementMilliseconds) { [service] lines in
-                service.error("the \(name) log of before could not be written: \(lines) lines are lost")
+            sink.retire(milliseconds: Self.retirementMilliseconds) { [self, service] lines in
+                if lines > 0 {
+                    service.error("the \(name) log of before could not be written: \(lines) lines are lost")
+                }
+                // Its file is closed with it.
+                DispatchQueue.main.async {
+                    MainActor.assumeIsolated { self.retired.removeAll { $0 === sink } }
+                }
             }
         }
     }
