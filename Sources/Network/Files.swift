@@ -115,7 +115,8 @@ package struct FileLock: ~Copyable {
     /// A lock of this process alone, or one that others may share; nil while another process has one that
     /// does not go with it. The file is made when it is not there.
     package static func take(_ path: String, isShared: Bool = false) throws(SystemError) -> FileLock? {
-        let file = try Syscalls.open(path, flags: O_RDWR | O_CREAT)
+        // Root gives it away: it must not be a link to something else.
+        let file = try Syscalls.open(path, flags: O_RDWR | O_CREAT | O_NOFOLLOW)
         try Syscalls.giveToOwner(of: Files.parent(of: path), file.raw)
         if try !Syscalls.lock(file.raw, isShared: isShared) { return nil }
         return FileLock(file)

@@ -203,7 +203,7 @@ package enum Syscalls {
     }
 
     static func setMode(_ path: String, _ mode: mode_t) throws(SystemError) {
-        let result = unsafe path.withCString { unsafe chmod($0, mode) }
+        let result = unsafe path.withCString { unsafe fchmodat(AT_FDCWD, $0, mode, AT_SYMLINK_NOFOLLOW) }
         if result < 0 { throw SystemError(code: errno, call: "chmod \(path)") }
     }
 

@@ -130,9 +130,9 @@ extension Syscalls {
         precondition(user == 0 || setuid(0) < 0, "the rights of root are still there")
     }
 
-    /// Gives a file to a user.
+    /// Gives a file to a user. A link that somebody has put in its place leads nowhere.
     static func give(_ path: String, to user: uid_t, _ group: gid_t) throws(SystemError) {
-        if unsafe path.withCString({ unsafe chown($0, user, group) }) < 0 {
+        if unsafe path.withCString({ unsafe lchown($0, user, group) }) < 0 {
             throw SystemError(code: errno, call: "chown \(path)")
         }
     }
