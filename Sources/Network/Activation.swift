@@ -14,7 +14,7 @@ package enum Activation {
         else { return [] }
         var listeners: [Listener] = []
         for number in firstDescriptor..<firstDescriptor + count where Syscalls.listens(number) {
-            listeners.append(try Listener(adopting: FileDescriptor(number), ownsFile: false))
+            listeners.append(try Listener(adopting: FileDescriptor(number), isLent: true))
         }
         return listeners
     }

@@ -11,6 +11,8 @@ package final class Listener: Sendable {
     let descriptor: FileDescriptor
     /// The address that is really bound: the port when 0 was asked for.
     package let address: SocketAddress
+    /// It belongs to who supervises the process and keeps it when the process ends, with its file.
+    package let isLent: Bool
     /// The file of a unix socket, to be removed in the end.
     private let file: SocketFile?
 
@@ -22,6 +24,7 @@ package final class Listener: Sendable {
     package init(
         on address: SocketAddress, takesPlace: Bool = false, mode: UInt32 = 0o660
     ) throws(SystemError) {
+        isLent = false
         let socket = try Syscalls.socket(family: address.addressFamily)
         if address.family == .unix {
             file = try SocketFile(binding: socket.raw, to: address, takesPlace: takesPlace, mode: mode)
@@ -44,14 +47,14 @@ package final class Listener: Sendable {
 
     /// Goes on with a socket that listens already, made by another process.
     ///
-    /// - Parameter ownsFile: the file of a unix socket is to be removed in the end.
-    init(adopting socket: consuming FileDescriptor, ownsFile: Bool) throws(SystemError) {
+    init(adopting socket: consuming FileDescriptor, isLent: Bool) throws(SystemError) {
         try Syscalls.adopt(socket.raw)
         guard let address = Syscalls.localAddress(socket.raw) else {
             throw SystemError(code: ENOTSOCK, call: "getsockname")
         }
         self.address = address
-        file = ownsFile && address.family == .unix ? try SocketFile(standingAt: address) : nil
+        self.isLent = isLent
+        file = !isLent && address.family == .unix ? try SocketFile(standingAt: address) : nil
         descriptor = socket
     }
 

@@ -55,21 +55,31 @@ package final class LocalStream {
                 return .line(line)
             }
             if text.count > Self.lineBytesMax { throw SystemError(code: EMSGSIZE, call: "recv") }
-            guard let more = try Syscalls.receiveDescriptors(descriptor.raw, bytesMax: 4096) else {
-                return .nothing
-            }
+            guard let more = try receiveMore() else { return .nothing }
             passed += more.descriptors.map { FileDescriptorBox(FileDescriptor($0)) }
             if more.bytes.isEmpty { return .ended }
             text += more.bytes
         }
     }
 
+    private func receiveMore() throws(SystemError) -> (bytes: [UInt8], descriptors: [Int32])? {
+        do throws(SystemError) {
+            return try Syscalls.receiveDescriptors(descriptor.raw, bytesMax: 4096)
+        } catch {
+            // unix(7): the other side has gone, and had not read everything.
+            if error.code == ECONNRESET { return ([], []) }
+            throw error
+        }
+    }
+
     /// The listeners that have come so far; what is none is closed.
-    package func takeListeners() throws(SystemError) -> [Listener] {
+    ///
+    /// - Parameter lent: which of them, counted from nought, are neither side's.
+    package func takeListeners(lent: [Int] = []) throws(SystemError) -> [Listener] {
         var listeners: [Listener] = []
-        for box in passed {
+        for (number, box) in passed.enumerated() {
             if let descriptor = box.take(), Syscalls.listens(descriptor.raw) {
-                listeners.append(try Listener(adopting: descriptor, ownsFile: true))
+                listeners.append(try Listener(adopting: descriptor, isLent: lent.contains(number)))
             }
         }
         passed = []

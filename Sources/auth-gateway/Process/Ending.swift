@@ -37,13 +37,16 @@ extension RunCommand {
             end()
             return
         }
+        let isHandedOver = callOffHandOver()
         isStopping = true
         supervision?.tell("STOPPING=1", "STATUS=stopping")
         processSocket?.removeFile()
         server.announceEnd()
         after(milliseconds: Int(configuration.drainDelayMilliseconds)) { [self] in
             logs?.service.info("stopping: no new connections, the others end with their exchange")
-            server.drain(milliseconds: Int(configuration.drainTimeoutMilliseconds)) { [self] in
+            server.drain(
+                milliseconds: Int(configuration.drainTimeoutMilliseconds), isHandedOver: isHandedOver
+            ) { [self] in
                 MainActor.assumeIsolated { () -> Void in end() }
             }
         }

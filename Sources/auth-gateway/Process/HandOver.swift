@@ -4,7 +4,8 @@
 //
 //     successor                        this gateway
 //     take over                    →
-//                                  ←   listeners, with the sockets
+//                                  ←   listeners, with the sockets, and the numbers of those that are the
+//                                      supervisor's
 //     (prepares itself)
 //     release                      →   answers say that connections end; after a moment nothing new is taken
 //                                      in (it waits in the sockets), and the store is closed
@@ -26,9 +27,16 @@ import Sessions
 @MainActor
 final class HandOver {
     let successor: Conversation
-    var hasReleased = false
+    /// The successor has asked for the release.
+    var isAsked = false
+    /// The store is closed, or about to be.
+    var hasReleased: Bool
+    /// How often the store could not be opened again since the successor has gone.
+    var failures = 0
 
-    init(to successor: Conversation) { self.successor = successor }
+    init(to successor: Conversation, hasReleased: Bool) {
+        (self.successor, self.hasReleased) = (successor, hasReleased)
+    }
 }
 
 extension RunCommand {
@@ -45,41 +53,50 @@ extension RunCommand {
     }
 
     private func hear(_ line: String, _ conversation: Conversation) {
-        switch line {
-        case "reload":
+        let current = handOver.flatMap { $0.successor === conversation ? $0 : nil }
+        switch (line, current) {
+        case ("reload", nil):
             reload { outcome in
                 conversation.say(outcome.line)
                 conversation.end()
             }
-        case "take over": beginHandOver(conversation)
-        case "release" where handOver?.successor === conversation: prepareRelease()
-        case "serving" where handOver?.successor === conversation: endHandedOver()
-        default: conversation.end()
+        case ("take over", nil): beginHandOver(conversation)
+        case ("release", let current?) where !current.isAsked: prepareRelease(current)
+        case ("serving", let current?) where current.hasReleased: endHandedOver(current)
+        // A successor that makes no sense is none.
+        default: conversation.breakOff()
         }
     }
 
     private func beginHandOver(_ successor: Conversation) {
-        guard let server, !isStopping, handOver == nil else {
+        // One that has gone and left the store closed may have another one after it.
+        guard let server, !isStopping, handOver.map({ $0.failures > 0 }) ?? true else {
             successor.end()
             return
         }
-        handOver = HandOver(to: successor)
-        successor.ended = { [self] in takeUpAgain() }
+        let handOver = HandOver(to: successor, hasReleased: handOver?.hasReleased ?? false)
+        self.handOver = handOver
+        successor.ended = { [self] in takeUpAgain(from: handOver) }
         logs?.service.info("handing over to process \(successor.process ?? 0)")
-        successor.say("listeners", passing: server.sockets)
+        let sockets = server.sockets
+        let lent = sockets.indices.filter { sockets[$0].isLent }.map(String.init)
+        let line = (["listeners"] + lent).joined(separator: " ")
+        if !successor.say(line, passing: sockets) { successor.breakOff() }
     }
 
     /// Clients that send without a pause are told in an answer that their connection ends, and come again:
     /// to the successor, most of them.
-    private func prepareRelease() {
+    private func prepareRelease(_ handOver: HandOver) {
+        handOver.isAsked = true
         server?.keepConnections(false)
         after(milliseconds: Self.lastRequestsMilliseconds) { [self] in
-            if handOver != nil { release() }
+            // It may have gone since, and another one come.
+            if self.handOver === handOver { release(handOver) }
         }
     }
 
-    private func release() {
-        guard let handOver, let sessions else { return }
+    private func release(_ handOver: HandOver) {
+        guard let sessions else { return }
         server?.accept(false)
         handOver.hasReleased = true
         sessions.release {
@@ -89,10 +106,12 @@ extension RunCommand {
         }
     }
 
-    private func endHandedOver() {
-        guard let handOver, let server, let configuration else { return }
+    private func endHandedOver(_ handOver: HandOver) {
+        guard let server, let configuration else { return }
         if let process = handOver.successor.process { supervision?.tell("MAINPID=\(process)") }
         handOver.successor.end()
+        // Stopped meanwhile: it drains already.
+        if isStopping { return }
         isStopping = true
         logs?.service.info("handed over: what has begun ends here")
         server.drain(milliseconds: Int(configuration.drainTimeoutMilliseconds), isHandedOver: true) {
@@ -101,12 +120,33 @@ extension RunCommand {
         }
     }
 
+    /// The process stops: what has not been released does not go over any more.
+    ///
+    /// - Returns: whether a successor has been given everything, and goes on.
+    func callOffHandOver() -> Bool {
+        guard let handOver, handOver.failures == 0 else { return false }
+        if handOver.hasReleased { return true }
+        handOver.successor.say("stopping")
+        handOver.successor.end()
+        self.handOver = nil
+        return false
+    }
+
     /// The successor has gone before it served.
-    private func takeUpAgain() {
-        guard let handOver, let server else { return }
-        if handOver.hasReleased && !openStoreAgain() {
-            // It may be about to end, and holds the store until it has.
-            after(milliseconds: Self.retryMilliseconds) { [self] in takeUpAgain() }
+    private func takeUpAgain(from handOver: HandOver) {
+        guard self.handOver === handOver, let server, !isStopping else { return }
+        if handOver.hasReleased, let problem = openStoreAgain() {
+            handOver.failures += 1
+            // It may be about to end, and holds the store until it has: meanwhile clients wait. But not for
+            // ever.
+            if handOver.failures == Self.failuresMax {
+                server.keepConnections(true)
+                server.accept(true)
+                logs?.service.error(
+                    "the successor has gone before it served: this gateway goes on without its sessions: "
+                        + problem)
+            }
+            after(milliseconds: Self.retryMilliseconds) { [self] in takeUpAgain(from: handOver) }
             return
         }
         self.handOver = nil
@@ -115,16 +155,19 @@ extension RunCommand {
         logs?.service.error("the successor has gone before it served: this gateway goes on")
     }
 
-    private func openStoreAgain() -> Bool {
-        guard let sessions, let configuration, let keyWatch else { return false }
+    /// - Returns: why it cannot be.
+    private func openStoreAgain() -> String? {
+        guard let sessions, let configuration, let keyWatch else { return nil }
         let path = StateDirectory.databasePath(in: configuration.stateDirectory)
         do throws(StoreError) {
             try sessions.resume(refreshKeys: keyWatch.refreshKeys, policy: SessionPolicy(configuration)) {
                 () throws(StoreError) in try SQLiteSessionStore(path: path)
             }
-            return true
+            // The successor may have served for a moment.
+            try sessions.publishRecentRevocations {}
+            return nil
         } catch {
-            return false
+            return error.detail
         }
     }
 
@@ -150,4 +193,6 @@ extension RunCommand {
     nonisolated static let takeOverOption = "--take-over"
     private static let lastRequestsMilliseconds = 500
     private static let retryMilliseconds = 100
+    /// For two seconds.
+    private static let failuresMax = 20
 }

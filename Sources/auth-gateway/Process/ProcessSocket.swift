@@ -81,15 +81,19 @@ final class Conversation {
         source = nil
     }
 
+    /// Ends it, and does what is to be done when the other side goes.
+    func breakOff() {
+        let ended = ended
+        end()
+        ended()
+    }
+
     private func listen() {
         while source != nil {
             switch try? stream.receive() {
             case .line(let line): hear(line, self)
             case .nothing: return
-            case .ended, nil:
-                let ended = ended
-                end()
-                ended()
+            case .ended, nil: breakOff()
             }
         }
     }

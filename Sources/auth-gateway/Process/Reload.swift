@@ -37,10 +37,13 @@ extension RunCommand {
     ///
     /// - Parameter done: told when every shard works by it, or that nothing has changed.
     func reload(done: @escaping @MainActor @Sendable (ReloadOutcome) -> Void = { _ in }) {
-        guard let server, let keyWatch, let sessions, let services, let old = configuration, !isStopping,
-            handOver == nil
+        guard let server, let keyWatch, let sessions, let services, let old = configuration, !isStopping
         else {
             done(.refused(reason: "the gateway is stopping", findings: []))
+            return
+        }
+        if handOver != nil {
+            refuseReload("a successor is taking over: say it again when it has", [], done)
             return
         }
         supervision?.tell("RELOADING=1", "MONOTONIC_USEC=\(Clock.microseconds)")

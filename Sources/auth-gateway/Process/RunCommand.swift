@@ -83,12 +83,9 @@ final class RunCommand {
         do {
             state = try StateDirectory(path: configuration.stateDirectory)
             keys = try ownKeys(configuration)
-            try predecessor?.awaitRelease()
-            sessions = try makeSessions(configuration, state, keys, feed, logs)
+            sessions = try makeSessions(configuration, keys, feed, logs)
         } catch let problem as StateDirectory.Problem {
             throw StartProblem(reason: problem.reason)
-        } catch let error as StoreError {
-            throw StartProblem(reason: error.detail)
         }
         let census = ConnectionCensus(
             totalMax: configuration.limits.connections,
@@ -117,12 +114,11 @@ final class RunCommand {
             every(seconds: OwnKeyWatch.intervalSeconds) { keyWatch.look() }
             try server.startShards(
                 configuration.workers ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), feed: feed)
-            // Nothing is served before every shard knows what has been revoked.
-            let inForce = DispatchSemaphore(value: 0)
-            try sessions.publishRecentRevocations { inForce.signal() }
-            inForce.wait()
+            // As late as can be: until this gateway serves, nobody does.
+            try predecessor?.awaitRelease()
+            try open(sessions, state, keyWatch, configuration)
             let addresses = try server.listen()
-            try predecessor?.tellServing()
+            predecessor?.tellServing()
             listenToProcesses(state, takesPlace: predecessor != nil)
             let places = addresses.map(\.description).joined(separator: ", ")
             logs.service.info("serving on \(places)")
@@ -144,15 +140,10 @@ final class RunCommand {
     }
 
     private func makeSessions(
-        _ configuration: GatewayConfiguration, _ state: StateDirectory, _ keys: OwnKeys,
-        _ feed: RevocationFeed, _ logs: Logs
+        _ configuration: GatewayConfiguration, _ keys: OwnKeys, _ feed: RevocationFeed, _ logs: Logs
     ) throws -> RefreshService {
         let (audit, service) = (logs.audit, logs.service)
-        // Backups that nobody has taken.
-        for left in Files.paths(matching: "\(state.path)/sessions.backup-*") { try? Files.remove(left) }
         return RefreshService(
-            store: try SQLiteSessionStore(path: state.databasePath),
-            mint: RefreshTokenMint(keys: keys.refreshKeys),
             signer: try TokenSigner(key: keys.signingKey), policy: SessionPolicy(configuration), feed: feed,
             clock: { Clock.wall },
             audit: { event in
@@ -162,6 +153,23 @@ final class RunCommand {
                     audit.record(event)
                 }
             })
+    }
+
+    /// Opens the store, and has every shard know what has been revoked before anything is served.
+    private func open(
+        _ sessions: RefreshService, _ state: StateDirectory, _ keyWatch: OwnKeyWatch,
+        _ configuration: GatewayConfiguration
+    ) throws(StoreError) {
+        // Backups that nobody has taken.
+        for left in Files.paths(matching: "\(state.path)/sessions.backup-*") { try? Files.remove(left) }
+        // A predecessor may have changed them since they were read.
+        keyWatch.look()
+        try sessions.resume(refreshKeys: keyWatch.refreshKeys, policy: SessionPolicy(configuration)) {
+            () throws(StoreError) in try SQLiteSessionStore(path: state.databasePath)
+        }
+        let inForce = DispatchSemaphore(value: 0)
+        try sessions.publishRecentRevocations { inForce.signal() }
+        inForce.wait()
     }
 
     /// Shows the supervisor, where it asks for it, that every queue moves.

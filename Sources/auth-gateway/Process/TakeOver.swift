@@ -20,22 +20,26 @@ struct Predecessor {
             throw StartProblem(reason: "the running gateway cannot be reached: \(error)")
         }
         try Self.say("take over", to: stream)
-        try Self.await("listeners", from: stream)
+        let words = try Self.line(from: stream).split(separator: " ")
+        if words.first != "listeners" { throw StartProblem(reason: Self.refusal) }
         do throws(SystemError) {
-            listeners = try stream.takeListeners()
+            listeners = try stream.takeListeners(lent: words.dropFirst().compactMap { Int($0) })
         } catch {
             throw StartProblem(reason: "the running gateway's sockets cannot be used: \(error)")
         }
     }
 
     /// Has it close the store. From here until `tellServing`, nobody is served.
+    ///
+    /// One that has died since it passed its sockets on has closed it: if not, the lock on the store tells.
     func awaitRelease() throws(StartProblem) {
-        try Self.say("release", to: stream)
-        try Self.await("released", from: stream)
+        guard (try? stream.send("release")) != nil else { return }
+        let line = try Self.line(from: stream)
+        if line != "released" && !line.isEmpty { throw StartProblem(reason: Self.refusal) }
     }
 
-    /// Has it end.
-    func tellServing() throws(StartProblem) { try Self.say("serving", to: stream) }
+    /// Has it end, if it has not: then its store and its sockets are here all the same.
+    func tellServing() { try? stream.send("serving") }
 
     private static func say(_ line: String, to stream: LocalStream) throws(StartProblem) {
         do throws(SystemError) {
@@ -45,17 +49,23 @@ struct Predecessor {
         }
     }
 
-    private static func await(_ line: String, from stream: LocalStream) throws(StartProblem) {
+    /// What it says; nothing where it has gone.
+    private static func line(from stream: LocalStream) throws(StartProblem) -> String {
         let received: LocalStream.Received
         do throws(SystemError) {
             received = try stream.receive()
         } catch {
             throw StartProblem(reason: "the running gateway does not hand over: \(error)")
         }
-        if received != .line(line) {
-            throw StartProblem(reason: "the running gateway does not hand over, or is doing so already")
+        switch received {
+        case .line("stopping"):
+            throw StartProblem(reason: "the running gateway has been told to stop: it does not hand over")
+        case .line(let line): return line
+        case .ended: return ""
+        case .nothing: throw StartProblem(reason: "the running gateway does not answer")
         }
     }
 
+    private static let refusal = "the running gateway does not hand over, or is doing so already"
     private static let seconds = 30
 }
