@@ -1,11 +1,13 @@
-/* Preloaded into a process, moves its wall clock and breaks its session database, as the three numbers of a file
-   say that FAULTS names: seconds to add to the time, the error of every write, the error of every sync. They count
-   from the moment they are written there. Everything but the files `sessions.db…` is as it is. */
+/* Preloaded into a process, moves its wall clock and breaks its session database, as the four numbers of a file
+   say that FAULTS names: seconds to add to the time, the error of every write, the error of every sync, the
+   milliseconds that each look for a name takes. They count from the moment they are written there. Every file but
+   `sessions.db…` is as it is. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +21,7 @@ static volatile int64_t *faults;
 
 __attribute__((constructor)) static void begin(void) {
     int file = open(getenv("FAULTS"), O_RDONLY | O_CLOEXEC);
-    void *memory = mmap(NULL, 24, PROT_READ, MAP_SHARED, file, 0);
+    void *memory = mmap(NULL, 32, PROT_READ, MAP_SHARED, file, 0);
     if (memory == MAP_FAILED) abort();
     close(file);
     faults = memory;
@@ -62,3 +64,8 @@ int ftruncate64(int fd, off64_t size) { return is_broken(fd, 1) ? -1 : NEXT(ftru
 int fsync(int fd) { return is_broken(fd, 2) ? -1 : NEXT(fsync)(fd); }
 
 int fdatasync(int fd) { return is_broken(fd, 2) ? -1 : NEXT(fdatasync)(fd); }
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+    if (faults) usleep((useconds_t)faults[3] * 1000);
+    return NEXT(getaddrinfo)(name, service, hints, found);
+}

@@ -29,16 +29,16 @@ class FaultyGateway(Gateway):
     def __init__(self, upstream_port, **options):
         path = os.path.join(directory(), "faults")
         with open(path, "wb") as file:
-            file.write(bytes(24))
+            file.write(bytes(32))
         with open(path, "r+b") as file:
-            self._faults = mmap.mmap(file.fileno(), 24)
-        self._numbers = [0, 0, 0]
+            self._faults = mmap.mmap(file.fileno(), 32)
+        self._numbers = [0, 0, 0, 0]
         environment = {**os.environ, "LD_PRELOAD": _built(), "FAULTS": path}
         super().__init__(upstream_port, env=environment, **options)
 
     def _set(self, index, number):
         self._numbers[index] = number
-        self._faults[:] = struct.pack("=3q", *self._numbers)
+        self._faults[:] = struct.pack("=4q", *self._numbers)
 
     @property
     def clock(self):
@@ -56,6 +56,10 @@ class FaultyGateway(Gateway):
     def break_sync(self):
         """From now on nothing that was written is known to be on disk."""
         self._set(2, errno.EIO)
+
+    def slow_names(self, milliseconds):
+        """From now on each look for a name takes so long."""
+        self._set(3, milliseconds)
 
     def mend_disk(self):
         self._set(1, 0)

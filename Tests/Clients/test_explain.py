@@ -162,7 +162,9 @@ class Explain(unittest.TestCase):
             (["/", "--token", "-", "--scope", "a"], "either given or described"),
             (["/", "--header", "Host: h"], "said in another way"), (["/", "--expired="], "knows no"),
             (["/", "--issuer", "https://nobody.example/"], "there is no issuer"),
+            (["/\x1b[31m"], "is not a target"), (["/", "--\x1b[31m"], "knows no"),
         ):
             run = explain(*arguments)
             self.assertEqual((run.returncode, run.stdout), (2, ""), arguments)
             self.assertIn(words, run.stderr)
+            self.assertNotIn("\x1b", run.stderr)

@@ -11,7 +11,7 @@ import threading
 import unittest
 
 from clients import Raw, curl, login
-from harness import GATEWAY, Demo, Gateway, Orphan, StartFailed, adopt_orphans, free_port, launch, wait_until
+from harness import GATEWAY, Demo, Gateway, Orphan, StartFailed, adopt_orphans, directory, free_port, launch, wait_until
 
 SECONDS = 4
 
@@ -243,6 +243,25 @@ class Activation(unittest.TestCase):
             self.activate()
         load.judge(self)
         self.gateway.stop()
+
+    def test_the_file_of_a_unix_socket_stays_whoever_has_gone_on_with_it(self):
+        home = directory()
+        lent, own = os.path.join(home, "lent.sock"), os.path.join(home, "own.sock")
+        with open(self.gateway.config, "a") as file:
+            file.write(f"listen unix:{lent}; listen unix:{own};\n")
+        self.socket.close()
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(lent)
+        self.socket.listen()
+        self.activate()
+        for _ in range(2):
+            self.gateway.process.send_signal(signal.SIGUSR2)
+            take_successor(self.gateway)
+            for path in (lent, own):
+                self.assertEqual(curl("http://h/public/", "--unix-socket", path).status, 200)
+        self.gateway.stop()
+        # The supervisor listens on; nobody else does.
+        self.assertEqual([os.path.exists(path) for path in (lent, own)], [True, False])
 
     def test_they_are_another_process_s_where_the_number_is(self):
         # The port is taken by the socket that it was not given.

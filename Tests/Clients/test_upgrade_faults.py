@@ -4,6 +4,7 @@
 
 import array
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -13,8 +14,12 @@ import unittest
 
 from certificates import Authority
 from clients import Raw, curl, login
+from faults import FaultyGateway
 from harness import Demo, Gateway, Orphan, adopt_orphans, directory, wait_until
+from test_upgrade import take_successor
 from upstreams import OK, Upstream
+
+REQUEST = "GET /public/ HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 
 
 def setUpModule():
@@ -224,6 +229,49 @@ class Deaths(Case):
         gateway.process = Orphan(successor)
         wait_until(lambda: gateway.service_log().count(" serving on ") == 2, 10, "the successor serves")
         self.assertEqual(curl(gateway.base + "/items", token=pair["access_token"]).status, 200)
+
+
+class Waiting(Case):
+    """How long a client waits at the most: for the store to change hands, and for nothing else."""
+
+    def longest(self, gateway):
+        gateway.process.send_signal(signal.SIGUSR2)
+        longest = 0
+        while gateway.service_log().count(" serving on ") < 2:
+            began = time.monotonic()
+            Raw(gateway.port).send(REQUEST).response()
+            longest = max(longest, time.monotonic() - began)
+        take_successor(gateway)
+        return longest
+
+    def test_names_that_are_slow_to_find_are_looked_for_before(self):
+        gateway = FaultyGateway(
+            self.demo.port, main="upstream named { server http://api.invalid; }")
+        self.addCleanup(lambda: gateway.stop())
+        gateway.slow_names(2000)
+        self.assertLess(self.longest(gateway), 1)
+
+
+    def test_a_new_certificate_does_not_open_what_has_been_handed_over(self):
+        authority = Authority(directory())
+        pair = authority.issue("localhost")
+        gateway = self.gateway(tls=f"certificate {pair[0]}; private_key {pair[1]};")
+        successor = self.successor(gateway, "take over", "release")
+        for source, target in zip(authority.issue("localhost"), pair):
+            shutil.copy(source, target)
+        wait_until(lambda: "have been read anew" in gateway.service_log(), 15, "the new certificate")
+        client = socket.create_connection(("127.0.0.1", gateway.port))
+        # Its connection waits for the successor, which takes it.
+        listeners = [socket.socket(fileno=os.dup(number)) for number in successor.listeners]
+        self.addCleanup(lambda: [listener.close() for listener in listeners])
+        public = next(each for each in listeners if each.getsockname()[1] == gateway.port)
+        public.settimeout(2)
+        taken, address = public.accept()
+        self.assertEqual(address, client.getsockname())
+        taken.close()
+        client.close()
+        successor.go()
+        self.assertEqual(curl(gateway.base + "/public/", "-k").status, 200)
 
 
 class Clients(Case):

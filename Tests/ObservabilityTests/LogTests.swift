@@ -155,7 +155,7 @@ struct LogSinkTests {
         #expect(paper.largest == 100_000)
     }
 
-    @Test("what a retired sink cannot write in its time is given up, and told")
+    @Test("what a retired sink cannot write in its time is given up, and told, and so is its end")
     func retired() {
         let paper = Paper()
         paper.setRoom(25)
@@ -169,6 +169,13 @@ struct LogSinkTests {
         }
         told.wait()
         #expect(count.withLock { $0 } == 9)
+        // And where nothing is left, that is told as well: its file may be closed.
+        sink.retire(milliseconds: 0) { lines in
+            count.withLock { $0 = lines }
+            told.signal()
+        }
+        told.wait()
+        #expect(count.withLock { $0 } == 0)
     }
 }
 
