@@ -22,8 +22,14 @@ int gateway_signal_pipe(const int *signals, int count) {
     if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0) return -errno;
     signal_pipe = ends[1];
     struct sigaction action = {.sa_handler = tell_signal, .sa_flags = SA_RESTART};
-    for (int index = 0; index < count; index++)
+    sigset_t watched;
+    sigemptyset(&watched);
+    for (int index = 0; index < count; index++) {
         if (sigaction(signals[index], &action, NULL) < 0) return -errno;
+        sigaddset(&watched, signals[index]);
+    }
+    /* Whoever started the process may have had them blocked, as every thread of Dispatch has. */
+    if (sigprocmask(SIG_UNBLOCK, &watched, NULL) < 0) return -errno;
     return ends[0];
 }
 

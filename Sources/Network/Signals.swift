@@ -5,6 +5,7 @@
 // and a gateway that was asked to stop would run on. A handler that writes one byte into a pipe loses none.
 
 package import Dispatch
+import Glibc
 import Primitives
 
 /// Watches signals. Owned by: whoever made it; the handler is called on the queue.
@@ -20,10 +21,22 @@ package final class Signals {
         let raw = pipe.raw
         source = DispatchSource.makeReadSource(fileDescriptor: raw, queue: queue)
         source.setEventHandler {
-            var buffer = ByteBuffer(capacity: 64)
-            guard let count = try? Syscalls.read(raw, into: &buffer), count > 0 else { return }
-            for byte in buffer.withReadable({ [UInt8](copying: $0) }) { handler(Int32(byte)) }
+            for number in Self.read(raw) { handler(number) }
         }
         source.resume()
+    }
+
+    /// What has come and has not been handled yet, which it will be all the same. To be called on the queue,
+    /// by who keeps it.
+    package func waiting() -> Set<Int32> {
+        let numbers = Set(Self.read(pipe.raw))
+        for number in numbers { raise(number) }
+        return numbers
+    }
+
+    private static func read(_ pipe: Int32) -> [Int32] {
+        var buffer = ByteBuffer(capacity: 64)
+        guard let count = try? Syscalls.read(pipe, into: &buffer), count > 0 else { return [] }
+        return buffer.withReadable { [UInt8](copying: $0) }.map { Int32($0) }
     }
 }

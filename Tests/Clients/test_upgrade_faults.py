@@ -4,6 +4,7 @@
 
 import array
 import os
+import re
 import shutil
 import signal
 import socket
@@ -161,6 +162,20 @@ class Signals(Case):
         raw.send("56789")
         raw.response()
         self.assertEqual(gateway.process.wait(10), 0)
+
+    def test_a_successor_that_is_stopped_before_it_serves_takes_nothing_with_it(self):
+        gateway = self.gateway()
+        older = gateway.process
+        for number, signals in enumerate(((signal.SIGTERM,), (signal.SIGINT, signal.SIGHUP))):
+            older.send_signal(signal.SIGUSR2)
+            found = lambda: re.findall(r"handing over to process (\d+)", gateway.service_log())
+            wait_until(lambda: len(found()) > number, 5, "a successor")
+            for each in signals:
+                os.kill(int(found()[-1]), each)
+            wait_until(lambda: gateway.service_log().count("told to stop before") > number, 5, "its end")
+            wait_until(lambda: gateway.service_log().count("this gateway goes on") > number, 5, "the older one")
+        self.goes_on(gateway)
+        self.assertIsNone(older.poll())
 
     def test_a_reload_meanwhile_is_refused_aloud_and_works_afterwards(self):
         gateway = self.gateway()

@@ -115,8 +115,12 @@ final class RunCommand {
             try server.startShards(
                 configuration.workers ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), feed: feed)
             // As late as can be: until this gateway serves, nobody does.
-            try predecessor?.awaitRelease()
+            if let predecessor {
+                try refuseIfStopped()
+                try predecessor.awaitRelease()
+            }
             try open(sessions, state, keyWatch, configuration)
+            if predecessor != nil { try refuseIfStopped() }
             let addresses = try server.listen()
             predecessor?.tellServing()
             listenToProcesses(state, takesPlace: predecessor != nil)
@@ -128,6 +132,13 @@ final class RunCommand {
             throw StartProblem(reason: error.reason)
         } catch let error as StoreError {
             throw StartProblem(reason: error.detail)
+        }
+    }
+
+    /// A successor that is told to stop before it serves leaves everything to who serves still.
+    private func refuseIfStopped() throws(StartProblem) {
+        if signals?.waiting().isDisjoint(with: [SIGTERM, SIGINT]) == false {
+            throw StartProblem(reason: "told to stop before it has taken over")
         }
     }
 
