@@ -71,6 +71,12 @@ package final class Listener: Sendable {
         if file != nil { try Privileges.give(address.path, to: user) }
     }
 
+    /// Has nobody connect to it any more, whichever processes have it open. One that is lent is not for this
+    /// process to end.
+    package func shutDown() {
+        if !isLent { Syscalls.shutDown(descriptor.raw) }
+    }
+
     /// Removes what it stands at in the file system: nobody new finds it any more.
     package func removeFile() { file?.remove() }
 

@@ -116,6 +116,9 @@ package enum Syscalls {
 
     static func shutdownWrite(_ descriptor: Int32) { _ = gateway_shutdown_write(descriptor) }
 
+    /// Ends a socket for every process that has it open, listening ones too.
+    static func shutDown(_ descriptor: Int32) { _ = Glibc.shutdown(descriptor, Int32(SHUT_RDWR)) }
+
     /// SO_LINGER with a time of 0: what has not been sent is thrown away, and the peer gets RST.
     static func resetOnClose(_ descriptor: Int32) {
         var option = linger(l_onoff: 1, l_linger: 0)

@@ -77,13 +77,19 @@ package final class Server {
     package func listen() throws(RuntimeError) -> [SocketAddress] {
         listeners = try openListeners(of: runtime)
         for opened in listeners { start(opened) }
+        return listeners.map(\.listener.address)
+    }
+
+    /// Closes the sockets that were passed on and that no line of the configuration has claimed. Not before
+    /// it is certain that who passed them on needs them no more.
+    package func closeUnclaimed() {
         for unclaimed in inherited {
             runtime.services.log.warning(
                 "the socket on \(unclaimed.address) that was passed on is closed: no 'listen' names it"
             )
+            unclaimed.shutDown()
         }
         inherited = []
-        return listeners.map(\.listener.address)
     }
 
     /// Those that are listening already are taken over.

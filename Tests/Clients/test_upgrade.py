@@ -116,6 +116,29 @@ class HandOver(unittest.TestCase):
         self.assertEqual(take_successor(self.gateway), 0)
         self.assertEqual(curl(self.gateway.base + "/public/").status, 200)
 
+    def test_a_listener_that_is_no_more_refuses_at_once_though_the_older_one_is_still_about(self):
+        self.gateway.stop()
+        with open(self.gateway.config) as file:
+            text = file.read()
+        spare = free_port()
+        with open(self.gateway.config, "w") as file:
+            file.write(text + f"listen 127.0.0.1:{spare};\n")
+        self.gateway.start()
+        Raw(spare).close()
+        raw = Raw(self.gateway.port)
+        raw.send("POST /public/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n01234")
+        with open(self.gateway.config, "w") as file:
+            file.write(text)
+        older = self.gateway.process
+        older.send_signal(signal.SIGUSR2)
+        wait_until(lambda: "no 'listen' names it" in self.gateway.service_log(), 5, "a hand-over")
+        with self.assertRaises(ConnectionRefusedError):
+            Raw(spare)
+        self.assertEqual(curl(self.gateway.base + "/public/").status, 200)
+        self.assertIsNone(older.poll())
+        raw.send("56789").response()
+        take_successor(self.gateway)
+
     def test_a_second_process_takes_over(self):
         older = self.gateway.process
         self.gateway.start("--take-over")

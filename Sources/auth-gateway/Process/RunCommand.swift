@@ -123,6 +123,7 @@ final class RunCommand {
             if predecessor != nil { try refuseIfStopped() }
             let addresses = try server.listen()
             predecessor?.tellServing()
+            server.closeUnclaimed()
             listenToProcesses(state, takesPlace: predecessor != nil)
             let places = addresses.map(\.description).joined(separator: ", ")
             logs.service.info("serving on \(places)")
