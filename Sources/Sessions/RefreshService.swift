@@ -83,7 +83,8 @@ package final class RefreshService: Sendable {
         book.withLock { $0?.mint = RefreshTokenMint(keys: refreshKeys) }
     }
 
-    /// Tells every shard what was revoked lately; called once, before the first request is served.
+    /// Tells every shard what was revoked lately; called when a store has been opened, before requests are
+    /// served.
     package func publishRecentRevocations(inForce: @escaping @Sendable () -> Void) throws(StoreError) {
         let now = clock()
         let since = now.advanced(byMilliseconds: -revocationMemory.load(ordering: .relaxed))

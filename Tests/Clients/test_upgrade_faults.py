@@ -212,6 +212,18 @@ class Deaths(Case):
         wait_until(lambda: "served: this gateway goes on\n" in gateway.service_log(), 5, "the older one")
         self.assertEqual(curl(gateway.base + "/refresh", *form).status, 200)
 
+    def test_a_backup_that_is_about_to_be_taken_is_there_after_a_hand_over_and_not_after_a_start(self):
+        gateway = self.gateway()
+        path = os.path.join(gateway.state, "sessions.backup-of-a-test")
+        with open(path, "w"):
+            pass
+        gateway.process.send_signal(signal.SIGUSR2)
+        take_successor(gateway)
+        self.assertTrue(os.path.exists(path))
+        gateway.stop()
+        gateway.start()
+        self.assertFalse(os.path.exists(path))
+
     def test_what_was_revoked_meanwhile_is_revoked(self):
         gateway = self.gateway()
         pair = login(gateway)

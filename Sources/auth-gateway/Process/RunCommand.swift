@@ -172,8 +172,10 @@ final class RunCommand {
         _ sessions: RefreshService, _ state: StateDirectory, _ keyWatch: OwnKeyWatch,
         _ configuration: GatewayConfiguration
     ) throws(StoreError) {
-        // Backups that nobody has taken.
-        for left in Files.paths(matching: "\(state.path)/sessions.backup-*") { try? Files.remove(left) }
+        // Backups that nobody has taken. One that a predecessor has made may be about to be.
+        if !takesOver {
+            for left in Files.paths(matching: "\(state.path)/sessions.backup-*") { try? Files.remove(left) }
+        }
         // A predecessor may have changed them since they were read.
         keyWatch.look()
         try sessions.resume(refreshKeys: keyWatch.refreshKeys, policy: SessionPolicy(configuration)) {
