@@ -161,6 +161,8 @@ class Page(unittest.TestCase):
             free_port(), routes="route / { upstream api; access anonymous; }", limits="connections_per_address 2;")
         self.addCleanup(one.stop)
         self.assertEqual(curl(one.base + "/").status, 502)
+        # The scrape's own.
+        wait_until(lambda: samples(of=one)["auth_gateway_connections"] == 1, 3, "curl's connection gone")
         clients = [socket.create_connection(("127.0.0.1", one.port)) for _ in range(4)]
         refused = 'auth_gateway_connections_refused_total{limit="connections_per_address"}'
         wait_until(lambda: samples(of=one)[refused] == 2, 3, "two connections refused")
