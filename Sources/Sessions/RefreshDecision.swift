@@ -18,6 +18,14 @@ enum RefreshDecision: Equatable {
     /// Nothing changes, but for a deadline that has passed and is now written down.
     case refuse(RefreshRejection)
 
+    /// Whether tokens are handed out that the client may not have had yet.
+    var makesNew: Bool {
+        switch self {
+        case .rotate, .repeatChild: true
+        case .keep, .endForReplay, .refuse: false
+        }
+    }
+
     /// Whether tokens are handed out.
     var isGranted: Bool {
         switch self {

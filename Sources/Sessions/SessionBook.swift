@@ -103,15 +103,9 @@ final class SessionBook {
         case .begin(let new): return try begin(new, mint.first(of: .random()), now: now)
         case .exchange(let new, let credential, let delivery):
             return try exchange(new, credential, raceWindow: raceWindow(delivery), now: now)
-        case .refresh(let presented, let client, let claims):
-            guard let token = try chosen(presented, now: now) else {
-                return Result(reply: .rejected(.notGenuine))
-            }
-            if let seconds = pace.admit(token.sid, isBounce: presented.isBounce, now: now) {
-                return Result(reply: .rejected(.tooOften(retryAfterSeconds: seconds)))
-            }
-            return try refresh(token, presented, client, claims: claims, now: now)
-        case .examine(let presented): return Result(reply: .examined(try examine(presented, now: now)))
+        case .refresh(let presented, let client, let leave):
+            return try refresh(presented, client, leave, now: now)
+        case .examine(let presented): return try examine(presented, now: now)
         case .endByTokens(let candidates, let session, let reason):
             return try endByTokens(candidates, session, reason, now: now)
         case .end(let sid, let reason): return try end(sid, reason, now: now)

@@ -47,22 +47,42 @@ extension SessionBook {
     }
 
     /// Whose session an exchange would be of, where it would make new tokens.
-    func examine(_ presented: PresentedTokens, now: WallTime) throws(StoreError) -> ExaminedSession? {
+    func examine(_ presented: PresentedTokens, now: WallTime) throws(StoreError) -> Result {
         guard let token = try chosen(presented, now: now), let stored = try store.find(token.sid) else {
-            return nil
+            return Result(reply: .examined(nil))
         }
         // A client in a loop does not have an upstream asked in a loop.
-        if pace.admit(token.sid, isBounce: presented.isBounce, now: now) != nil { return nil }
-        switch decide(stored, token, presented, now: now) {
-        case .rotate, .repeatChild:
-            return ExaminedSession(sid: token.sid, subject: stored.session.subject)
-        case .keep, .endForReplay, .refuse: return nil
+        if let seconds = pace.admit(token.sid, isBounce: presented.isBounce, now: now) {
+            return Result(reply: .rejected(.tooOften(retryAfterSeconds: seconds)))
         }
+        guard decide(stored, token, presented, now: now).makesNew else {
+            return Result(reply: .examined(nil))
+        }
+        return Result(
+            reply: .examined(ExaminedSession(sid: token.sid, subject: stored.session.subject)))
     }
 
     func refresh(
-        _ token: RefreshToken, _ presented: PresentedTokens, _ client: ClientDescription, claims: [UInt8]?,
-        now: WallTime
+        _ presented: PresentedTokens, _ client: ClientDescription, _ leave: RefreshLeave, now: WallTime
+    ) throws(StoreError) -> Result {
+        guard let token = try chosen(presented, now: now) else {
+            return Result(reply: .rejected(.notGenuine))
+        }
+        switch leave {
+        case .notNeeded:
+            if let seconds = pace.admit(token.sid, isBounce: presented.isBounce, now: now) {
+                return Result(reply: .rejected(.tooOften(retryAfterSeconds: seconds)))
+            }
+        // What was granted to one session is no other's, should that one have ended while somebody was asked.
+        case .granted(let sid, _) where sid != token.sid: return Result(reply: .unavailable)
+        case .granted, .withheld: break
+        }
+        return try refresh(token, presented, client, leave, now: now)
+    }
+
+    private func refresh(
+        _ token: RefreshToken, _ presented: PresentedTokens, _ client: ClientDescription,
+        _ leave: RefreshLeave, now: WallTime
     ) throws(StoreError) -> Result {
         // The conditional UPDATE decides who rotates. It can only miss when another process has moved the row
         // in between, and then the row is looked at anew.
@@ -70,8 +90,9 @@ extension SessionBook {
             let found = try store.find(token.sid)
             let decision = decide(found, token, presented, now: now)
             guard var stored = found else { return refuse(.unknownSession, token, client) }
+            if case .withheld = leave, decision.makesNew { return Result(reply: .unavailable) }
             let child = mint.child(of: token, fitting: stored.session.secretDigest)
-            if let claims, decision.isGranted, claims != stored.session.claims {
+            if let claims = leave.claims, decision.isGranted, claims != stored.session.claims {
                 try store.setClaims(token.sid, claims)
                 stored.session.claims = claims
             }

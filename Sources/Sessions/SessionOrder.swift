@@ -11,10 +11,10 @@ package enum Delivery: String, Sendable {
 package enum SessionOrder: Sendable {
     /// Begin a session. Answered by `issued`.
     case begin(NewSession)
-    /// Exchange a refresh token; `claims` take the place of the session's. Answered by `issued` or
-    /// `rejected`.
-    case refresh(PresentedTokens, client: ClientDescription, claims: [UInt8]? = nil)
-    /// Say whose session the exchange would be of. Changes nothing. Answered by `examined`.
+    /// Exchange a refresh token. Answered by `issued` or `rejected`.
+    case refresh(PresentedTokens, client: ClientDescription, leave: RefreshLeave = .notNeeded)
+    /// Say whose session the exchange would be of. Changes nothing. Answered by `examined`, or `rejected`
+    /// when it is asked too often.
     case examine(PresentedTokens)
     /// Begin a session for a credential of another system, which is good for one session: presented again
     /// before the client is known to have that session's tokens, or a moment later, it gets the same ones.
@@ -141,6 +141,18 @@ package enum SessionReply: Sendable {
     case copied
     /// The store cannot do it now. Nothing has changed; the token stays good.
     case unavailable
+}
+
+/// Whether a session may be given new tokens.
+package enum RefreshLeave: Sendable {
+    /// Nobody is to be asked.
+    case notNeeded
+    /// Somebody was asked, and grants it to this session; `claims` take the place of the session's.
+    case granted(SessionID, claims: [UInt8]?)
+    /// Nobody was asked, since nothing new would have been made; should it be otherwise by now, it is not.
+    case withheld
+
+    var claims: [UInt8]? { if case .granted(_, let claims) = self { claims } else { nil } }
 }
 
 /// A token pair. It prints as nothing: these are secrets.

@@ -53,7 +53,8 @@ import Testing
         let pair = try gateway.login()
         let claims = Array(#"{"role":"admin"}"#.utf8)
         let order = SessionOrder.refresh(
-            presented(pair.refreshToken), client: Samples.client, claims: claims)
+            presented(pair.refreshToken), client: Samples.client,
+            leave: .granted(pair.sid, claims: claims))
         let next = try #require(try gateway.ask(order).tokens)
         #expect(try gateway.verify(next)?.claim("role")?.string == "admin")
         #expect(try gateway.find(pair.sid)?.session.claims == claims)
@@ -68,7 +69,8 @@ import Testing
         let claims = try gateway.find(pair.sid)?.session.claims
         _ = try gateway.refreshed(try gateway.refreshed(pair.refreshToken).refreshToken)
         let order = SessionOrder.refresh(
-            presented(pair.refreshToken), client: Samples.client, claims: Array(#"{"role":"x"}"#.utf8))
+            presented(pair.refreshToken), client: Samples.client,
+            leave: .granted(pair.sid, claims: Array(#"{"role":"x"}"#.utf8)))
         #expect(try gateway.ask(order).rejection == .replayed)
         #expect(try gateway.find(pair.sid)?.session.claims == claims)
     }
@@ -83,5 +85,55 @@ import Testing
         try store.setClaims(.random(), [2])
         #expect(try store.find(one.sid)?.session.claims == [1, 0, 255])
         #expect(try store.find(other.sid)?.session.claims == other.claims)
+    }
+
+    @Test("where nobody was asked nothing new is made, and the token stays good")
+    func withheld() throws {
+        let gateway = try ServiceHarness()
+        let pair = try gateway.login()
+        let before = try gateway.find(pair.sid)
+        let order = SessionOrder.refresh(
+            presented(pair.refreshToken), client: Samples.client, leave: .withheld)
+        #expect(try gateway.ask(order).isUnavailable)
+        #expect(try gateway.find(pair.sid) == before)
+        // What is no news to the client needs no leave, and a theft is found all the same.
+        let kept = SessionOrder.refresh(
+            presented(pair.refreshToken, isBounce: true), client: Samples.client, leave: .withheld)
+        #expect(try gateway.ask(kept).tokens?.sid == pair.sid)
+        _ = try gateway.refreshed(try gateway.refreshed(pair.refreshToken).refreshToken)
+        #expect(try gateway.ask(order).rejection == .replayed)
+    }
+
+    @Test("what was granted to one session is no other's, though its token comes with it")
+    func grantedToOne() throws {
+        let gateway = try ServiceHarness()
+        let (one, other) = (try gateway.login("alice"), try gateway.login("bob"))
+        let both = PresentedTokens(
+            candidates: [one, other].map { Array($0.refreshToken.utf8) }, delivery: .cookie)
+        let session = try #require(try examined(gateway, both))
+        let spared = session.sid == one.sid ? other : one
+        let before = try gateway.find(spared.sid)
+        // While somebody is asked, the session ends: now the other one's token would be exchanged.
+        _ = try gateway.ask(.end(session.sid, reason: .logout))
+        let order = SessionOrder.refresh(
+            both, client: Samples.client,
+            leave: .granted(session.sid, claims: Array(#"{"role":"admin"}"#.utf8)))
+        #expect(try gateway.ask(order).isUnavailable)
+        #expect(try gateway.find(spared.sid) == before)
+        #expect(try gateway.refreshed(spared.refreshToken).sid == spared.sid)
+    }
+
+    @Test("asked and exchanged is one refresh of a session's pace; asked too often is told")
+    func pace() throws {
+        let gateway = try ServiceHarness()
+        var pair = try gateway.login()
+        for _ in 0..<SessionPace.burst {
+            #expect(try examined(gateway, presented(pair.refreshToken))?.sid == pair.sid)
+            let order = SessionOrder.refresh(
+                presented(pair.refreshToken), client: Samples.client, leave: .granted(pair.sid, claims: nil))
+            pair = try #require(try gateway.ask(order).tokens)
+        }
+        let reply = try gateway.ask(.examine(presented(pair.refreshToken)))
+        #expect(reply.rejection == .tooOften(retryAfterSeconds: 1))
     }
 }

@@ -23,7 +23,7 @@ enum AccessCheck {
     static func refresh(_ presented: PresentedTokens, _ connection: DownstreamConnection) {
         let demand = RefreshDemand(presented: presented)
         if connection.shard.runtime.configuration.refreshToken.accessCheck == nil {
-            submit(demand, claims: nil, connection)
+            submit(demand, .notNeeded, connection)
         } else {
             connection.awaitReply(.examination(demand), .examine(presented))
         }
@@ -34,12 +34,13 @@ enum AccessCheck {
         _ reply: SessionReply, _ demand: RefreshDemand, _ connection: DownstreamConnection
     ) {
         guard case .examined(let found) = reply else {
-            answer(.unavailable, demand, connection)
+            answer(reply, demand, connection)
             return
         }
+        // Nobody is asked, also where a reload has taken the check away meanwhile.
         guard let session = found, let check = connection.shard.runtime.configuration.refreshToken.accessCheck
         else {
-            submit(demand, claims: nil, connection)
+            submit(demand, .withheld, connection)
             return
         }
         let question = UpstreamQuestion(
@@ -61,11 +62,12 @@ enum AccessCheck {
         switch outcome {
         case .answered(let granted) where granted.status == 200:
             guard let text = claims(in: granted.body) else {
-                submit(demand, claims: nil, connection)
+                submit(demand, .granted(session.sid, claims: nil), connection)
                 return
             }
             switch SessionClaims.check(text, subject: session.subject, connection.shard.runtime.claimsRoom) {
-            case .success(let checked): submit(demand, claims: checked, connection)
+            case .success(let checked):
+                submit(demand, .granted(session.sid, claims: checked), connection)
             case .failure(let problem):
                 // What the rights are now, nobody can say.
                 log.error("access_check: the claims in the answer cannot be used: \(problem.reason)")
@@ -103,11 +105,11 @@ enum AccessCheck {
     }
 
     private static func submit(
-        _ demand: RefreshDemand, claims: [UInt8]?, _ connection: DownstreamConnection
+        _ demand: RefreshDemand, _ leave: RefreshLeave, _ connection: DownstreamConnection
     ) {
         connection.awaitReply(
             demand.awaited,
-            .refresh(demand.presented, client: connection.clientDescription(""), claims: claims))
+            .refresh(demand.presented, client: connection.clientDescription(""), leave: leave))
     }
 
     private static func answer(
