@@ -40,6 +40,7 @@ route / { upstream api; identity_header X-Auth-Role claim role; }
 """
 
 _running = []
+_ports = set()
 _directories = []
 
 
@@ -73,9 +74,14 @@ def directory():
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that the system calls free, and that this run has not called free before."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port not in _ports:
+            _ports.add(port)
+            return port
 
 
 def launch(arguments, **options):

@@ -254,7 +254,8 @@ class Activation(unittest.TestCase):
     def activate(self):
         number = self.socket.fileno()
         self.gateway.options = {
-            "command": ["/bin/sh", "-c", f'LISTEN_PID=$$ exec "$@" 3<&{number}', "sh"],
+            # Not sh: dash knows descriptors of one digit only.
+            "command": ["/bin/bash", "-c", f'LISTEN_PID=$$ exec "$@" 3<&{number}', "sh"],
             "env": {**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "http"}, "pass_fds": (number,)}
         self.gateway.start()
 
