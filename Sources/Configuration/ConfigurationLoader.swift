@@ -27,10 +27,18 @@ package struct ConfigurationFileProblem: Error, Sendable, Equatable {
 package struct LoadedConfiguration: Sendable, Equatable {
     /// nil if there was any error.
     package var configuration: GatewayConfiguration?
+    /// Where the gateway can be reached that runs by an earlier version of this, though there are errors now.
+    package var reach: GatewayReach
     /// Errors and warnings, in the order of their places.
     package var diagnostics: [Diagnostic]
     /// The files that a secret stands in as text.
     package var filesWithSecrets: [String]
+}
+
+/// Where a running gateway can be reached.
+package struct GatewayReach: Sendable, Equatable {
+    package var stateDirectory: String
+    package var control: ControlConfiguration?
 }
 
 /// The entry point of this layer.
@@ -44,6 +52,8 @@ package enum ConfigurationLoader {
         let configuration = validator.configuration(of: statements)
         return LoadedConfiguration(
             configuration: report.hasErrors ? nil : configuration,
+            reach: GatewayReach(
+                stateDirectory: configuration.stateDirectory, control: configuration.control),
             diagnostics: report.diagnostics(mainFile: path), filesWithSecrets: report.filesWithSecrets)
     }
 }

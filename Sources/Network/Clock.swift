@@ -10,6 +10,9 @@ package enum Clock {
         MonotonicInstant(milliseconds: Syscalls.milliseconds(CLOCK_MONOTONIC))
     }
 
+    /// How long the machine has been up, sleep included.
+    package static var sinceBootSeconds: Int64 { Syscalls.milliseconds(CLOCK_BOOTTIME) / 1000 }
+
     /// Now, for claims, rows and logs.
     package static var wall: WallTime { WallTime(milliseconds: Syscalls.milliseconds(CLOCK_REALTIME)) }
 

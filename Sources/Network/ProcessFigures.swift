@@ -16,7 +16,9 @@ package struct ProcessFigures: Sendable, Equatable {
 
     /// What is so now; nil where /proc cannot be read.
     package static var current: ProcessFigures? {
-        guard let status = text("/proc/self/stat"), let machine = text("/proc/stat"),
+        // systemd's ProcSubset=pid hides what is not about processes.
+        let machine = text("/proc/stat") ?? "btime \(Clock.wall.seconds - Clock.sinceBootSeconds)"
+        guard let status = text("/proc/self/stat"),
             let limits = text("/proc/self/limits"),
             var figures = ProcessFigures(
                 status: status, machine: machine, limits: limits,

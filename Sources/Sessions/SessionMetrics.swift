@@ -73,14 +73,13 @@ package final class SessionMetrics: Sendable {
         transactions.observe(microseconds: seconds * 1_000_000 + attoseconds / 1_000_000_000_000)
         for (order, result) in zip(orders, results) { count(order, result) }
         for event in events { count(event) }
-        if orders.isEmpty { return }
-        let hasFailed = results.allSatisfy(\.isUnavailable)
-        if hasFailed {
+        // Only what has been written shows that the store can write: a refusal needs no more than to read.
+        if results.contains(where: \.hasWritten) {
+            failingSince.set(0)
+        } else if events.contains(where: { $0.kind == .storeFailed }) {
             let milliseconds = UInt64(max(1, now.milliseconds))
             if failingSince.value == 0 { failingSince.set(milliseconds) }
             failedLast.set(milliseconds)
-        } else {
-            failingSince.set(0)
         }
     }
 
@@ -137,6 +136,12 @@ package final class Tally<Word: CaseIterable & Hashable & Sendable>: Sendable {
 
 extension SessionBook.Result {
     /// The store could not do it.
+    /// Whether a row has changed by it, and is on disk.
+    fileprivate var hasWritten: Bool {
+        if case .ended(let count) = reply, count > 0 { return true }
+        return issue != nil
+    }
+
     fileprivate var isUnavailable: Bool {
         if issue != nil { return false }
         if case .unavailable = reply { return true }

@@ -47,6 +47,17 @@ class Manifests(unittest.TestCase):
             done = subprocess.run([GATEWAY, "check", "-c", path], capture_output=True, text=True)
             self.assertEqual((done.returncode, done.stderr), (0, ""), name)
 
+    def test_the_secret_that_stands_there_is_none(self):
+        secret = next(manifest for _, manifest in manifests() if manifest["kind"] == "Secret")
+        path = os.path.join(directory(), "gateway.conf")
+        with open(path, "w") as file:
+            file.write(
+                "listen 127.0.0.1:1; public_url http://localhost:1; access_token { audience a; }\n"
+                "upstream api { server http://127.0.0.1:2; } route / { upstream api; }\n"
+                f'control {{ listen 0.0.0.0:3; secret "{secret["stringData"]["control"]}"; }}\n')
+        done = subprocess.run([GATEWAY, "check", "-c", path], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 78)
+
     def test_they_ask_for_no_rights_and_have_one_replica(self):
         for name, manifest in manifests():
             if manifest["kind"] != "StatefulSet":

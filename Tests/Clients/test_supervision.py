@@ -165,11 +165,33 @@ class ReloadCommand(Case):
             self.assertIn("cannot listen on", json.loads(self.reload("--json").stdout)["reason"])
         self.assertEqual(curl(self.gateway.base + "/").status, 200)
 
-    def test_a_mistake_is_told_with_its_place(self):
+    def test_a_mistake_is_told_with_its_place_here_and_by_the_gateway(self):
         self.edit("route / ", "nonsense;\nroute / ")
         done = self.reload()
         self.assertEqual(done.returncode, 78)
         self.assertIn("unknown directive 'nonsense'", done.stderr)
+        told = self.reload("--json")
+        self.assertEqual(told.returncode, 78)
+        self.assertIn("unknown directive 'nonsense'", json.loads(told.stdout)["findings"][0])
+        # Whoever watches the gateway learns of it, too.
+        self.assertIn("config_reload_refused", [line["event.action"] for line in self.gateway.audit_log()])
+        metrics = curl(self.gateway.control + "/metrics").body.decode()
+        self.assertIn('auth_gateway_config_reloads_total{result="failure"} 2', metrics)
+        self.gateway.stop()
+        alone = self.reload("--json")
+        self.assertEqual(alone.returncode, 78)
+        self.assertIn("no gateway runs on", json.loads(alone.stdout)["reason"])
+
+    def test_what_is_edited_says_nothing_of_the_health_of_what_runs(self):
+        ask = lambda *arguments: subprocess.run(
+            [GATEWAY, "healthcheck", "-c", self.gateway.config, *arguments], capture_output=True, text=True)
+        self.edit("route / ", "nonsense;\nroute / ")
+        self.assertEqual((ask().returncode, ask("--live").returncode), (0, 0))
+        # Not even where the control listener is to be another one.
+        self.edit(f"listen 127.0.0.1:{self.gateway.control_port}", "listen 127.0.0.1:1")
+        self.assertEqual((ask().returncode, ask("--live").returncode), (1, 0))
+        self.gateway.stop()
+        self.assertEqual((ask().returncode, ask("--live").returncode), (1, 1))
 
     def test_where_no_gateway_runs_it_says_so(self):
         self.gateway.stop()

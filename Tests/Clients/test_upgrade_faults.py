@@ -181,7 +181,7 @@ class Signals(Case):
         gateway = self.gateway()
         successor = self.successor(gateway, "take over")
         gateway.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "reload refused" in gateway.service_log(), 5, "a word")
+        wait_until(lambda: "no reload: a successor" in gateway.service_log(), 5, "a word")
         self.assertIn("a successor is taking over", gateway.service_log())
         self.assertIn("a successor is taking over", Successor(gateway).ask("reload"))
         successor.go()

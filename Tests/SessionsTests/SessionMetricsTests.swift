@@ -45,10 +45,10 @@ import Testing
     @Test("a store is lost when it has failed for ten seconds, for as long as somebody tries")
     func loss() {
         let metrics = SessionMetrics()
-        func fail(at seconds: Int64) { take(.unavailable, at: seconds) }
-        func take(_ reply: SessionReply, at seconds: Int64) {
+        func fail(at seconds: Int64) { take(.unavailable, [AuditEvent(.storeFailed)], at: seconds) }
+        func take(_ reply: SessionReply, _ events: [AuditEvent] = [], at seconds: Int64) {
             metrics.count(
-                [.find(SessionID.random())], [SessionBook.Result(reply: reply)], [], took: .zero,
+                [.find(SessionID.random())], [SessionBook.Result(reply: reply)], events, took: .zero,
                 now: WallTime(seconds: 1_000 + seconds))
         }
         func isLost(at seconds: Int64) -> Bool {
@@ -61,8 +61,13 @@ import Testing
         #expect(isLost(at: 39) && !isLost(at: 40))
         fail(at: 41)
         #expect(isLost(at: 41))
-        take(.copied, at: 42)
+        // What only had to read says nothing of writing, and what was put off is no failure.
+        take(.rejected(.ended(.logout)), at: 42)
+        #expect(isLost(at: 42))
+        take(.ended(1), at: 42)
         #expect(!isLost(at: 42))
+        take(.unavailable, at: 42)
+        #expect(!isLost(at: 60))
         fail(at: 43)
         #expect(!isLost(at: 52) && isLost(at: 53))
     }

@@ -45,6 +45,8 @@ package struct Lexer {
     private var isConcealing = false
     /// The statement is `set_header`, or was meant to be.
     private var setsField = false
+    /// The statement is `expect`, or was meant to be.
+    private var expects = false
 
     package init(bytes: [UInt8], file: Int, report: DiagnosticReport) {
         self.bytes = bytes
@@ -254,12 +256,20 @@ extension Lexer {
     /// few.
     private mutating func noteSecrets(of word: Word) {
         let written = bytes[word.location.range.offsets]
-        if startsStatement || word.startsLine { setsField = isNear("set_header", written) }
+        if startsStatement || word.startsLine {
+            setsField = isNear("set_header", written)
+            expects = isNear("expect", written)
+        }
         let text = written.first == UInt8(ascii: "\"") ? written.dropFirst() : written
         let isReference = text.starts(with: "env:".utf8) || text.starts(with: "file:".utf8)
         // `secret HS256 …`: which algorithm a secret is for is none.
         let isAlgorithm = DirectiveTable.symmetricAlgorithms.contains { written.elementsEqual($0.utf8) }
         if isConcealing, !isReference && !isAlgorithm || word.isBroken {
+            report.conceal(word.location)
+        } else if expects, let name = text.split(separator: UInt8(ascii: "=")).first, name.count < text.count,
+            Self.namesCredential(name)
+        {
+            // `expect GET / token header X-Api-Key=… 200;`
             report.conceal(word.location)
         } else if announcesSecret(word, written) {
             isConcealing = true

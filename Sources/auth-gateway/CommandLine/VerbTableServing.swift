@@ -40,7 +40,7 @@ extension VerbTable {
             ],
             output: [
                 #"{"reloaded": BOOL, "reason": TEXT, "findings": [TEXT, …]}"#,
-                "reason and findings only where it is refused; reason alone where no gateway runs.",
+                "reason and findings only where it is refused, or no gateway runs.",
             ],
             exits: [
                 Verb.Exit(.success, "the new configuration is in force"),
@@ -61,7 +61,10 @@ extension VerbTable {
             summary: "say whether the running gateway is ready",
             description: [
                 "Asks the control listener of the gateway that this configuration describes whether it is "
-                    + "ready for clients. Meant for containers that have no curl."
+                    + "ready for clients. Meant for containers that have no curl.",
+                "With --live it is asked on its own socket, in the state directory, and answers by way of "
+                    + "every worker. A mistake in the file says nothing of the gateway that runs by an "
+                    + "earlier version of it.",
             ],
             output: [
                 #"{"healthy": BOOL, "status": NUMBER, "answer": OBJECT, "reason": TEXT}"#,
@@ -69,7 +72,6 @@ extension VerbTable {
             ],
             exits: [
                 Verb.Exit(.success, "it is"), Verb.Exit(.failure, "it is not, or nobody answers"),
-                badConfiguration,
             ],
             examples: [
                 Verb.Example("auth-gateway healthcheck", "is it ready for clients?"),

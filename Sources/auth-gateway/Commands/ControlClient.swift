@@ -10,6 +10,8 @@ struct ControlClient {
 
     private let control: ControlConfiguration
 
+    init(_ control: ControlConfiguration) { self.control = control }
+
     /// nil: the configuration has no control listener.
     init?(_ configuration: GatewayConfiguration) {
         guard let control = configuration.control else { return nil }

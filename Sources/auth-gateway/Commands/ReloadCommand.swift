@@ -7,46 +7,46 @@ import Primitives
 /// Reloads the running gateway.
 enum ReloadCommand {
     static func run(configuration path: String, isJSON: Bool) -> ExitCode {
-        guard let configuration = CheckCommand.configuration(at: path) else { return .configuration }
-        let socket = StateDirectory.socketPath(in: configuration.stateDirectory)
-        let answer: LocalStream.Received
+        let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
+        // The gateway judges for itself, counts what it refuses, and says it in its own log.
+        let socket = StateDirectory.socketPath(in: loaded.reach.stateDirectory)
+        let failure: ExitCode = loaded.configuration == nil ? .configuration : .failure
         do throws(SystemError) {
             let stream = try LocalStream(connectingTo: socket, seconds: seconds)
             try stream.send("reload")
-            answer = try stream.receive()
+            guard case .line(let line) = try stream.receive(),
+                let outcome = try? JSONDocument(parsing: Array(line.utf8), nodesMax: 4096)
+            else {
+                tell("the gateway has not said how the reload went", [], isJSON: isJSON)
+                return failure
+            }
+            let isReloaded = outcome.root["reloaded"]?.boolean ?? false
+            let findings = (outcome.root["findings"]?.elements ?? []).compactMap(\.string)
+            if isReloaded {
+                Console.print(isJSON ? line : "reloaded")
+            } else {
+                let reason = outcome.root["reason"]?.string ?? ""
+                tell(
+                    isJSON ? reason : "refused, the old configuration stays: \(reason)", findings,
+                    isJSON: isJSON)
+            }
+            return isReloaded ? .success : failure
         } catch {
             let isAbsent = error.isNotFound || error.isRefusal
-            return fail("\(isAbsent ? "no gateway runs on" : "\(error) at") \(socket)", isJSON: isJSON)
+            tell(
+                "\(isAbsent ? "no gateway runs on" : "\(error) at") \(socket)",
+                loaded.diagnostics.map(\.rendered), isJSON: isJSON)
+            return failure
         }
-        guard case .line(let line) = answer,
-            let outcome = try? JSONDocument(parsing: Array(line.utf8), nodesMax: 4096)
-        else { return fail("the gateway has not said how the reload went", isJSON: isJSON) }
-        let isReloaded = outcome.root["reloaded"]?.boolean ?? false
-        if isJSON {
-            Console.print(line)
-        } else if isReloaded {
-            Console.print("reloaded")
-        } else {
-            for finding in outcome.root["findings"]?.elements ?? [] { Console.error(finding.string ?? "") }
-            Console.error(
-                "auth-gateway: refused, the old configuration stays: \(outcome.root["reason"]?.string ?? "")")
-        }
-        return isReloaded ? .success : .failure
     }
 
-    /// What a gateway says that refuses, where none says anything.
-    private static func fail(_ reason: String, isJSON: Bool) -> ExitCode {
+    private static func tell(_ reason: String, _ findings: [String], isJSON: Bool) {
         if isJSON {
-            var writer = JSONWriter()
-            writer.beginObject()
-            writer.boolean("reloaded", false)
-            writer.string("reason", reason)
-            writer.endObject()
-            Console.print(String(decoding: writer.bytes, as: UTF8.self))
+            Console.print(ReloadOutcome.refused(reason: reason, findings: findings).line)
         } else {
+            for finding in findings { Console.error(finding) }
             Console.error("auth-gateway: \(reason)")
         }
-        return .failure
     }
 
     private static let seconds = 60

@@ -46,8 +46,9 @@ extension RunCommand {
     /// What cannot be used is said, and what was in force stays.
     private func renewTLS(_ configuration: GatewayConfiguration, _ reason: String) {
         do throws(RuntimeError) {
-            services?.status.set(certificates: GatewayTLS.certificates(of: configuration, at: Clock.wall))
             server?.change(tls: try GatewayTLS.server(configuration, ticketKeys: ticketKeys?.keys ?? []))
+            // What is shown is what is in force.
+            services?.status.set(certificates: GatewayTLS.certificates(of: configuration, at: Clock.wall))
             logs?.service.info("tls: \(reason)")
         } catch {
             logs?.service.error("tls: the old certificates stay: \(error.reason)")

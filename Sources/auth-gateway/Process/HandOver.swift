@@ -60,6 +60,13 @@ extension RunCommand {
                 conversation.say(outcome.line)
                 conversation.end()
             }
+        case ("live", _):
+            server?.ping {
+                MainActor.assumeIsolated {
+                    conversation.say("live")
+                    conversation.end()
+                }
+            }
         case ("take over", nil): beginHandOver(conversation)
         case ("release", let current?) where !current.isAsked: prepareRelease(current)
         case ("serving", let current?) where current.hasReleased: endHandedOver(current)

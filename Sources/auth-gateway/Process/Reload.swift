@@ -24,12 +24,18 @@ enum ReloadOutcome: Equatable {
             json.boolean("reloaded", false)
             json.string("reason", reason)
             json.beginArray("findings")
-            for finding in findings { json.string(nil, finding) }
+            // What one message between processes holds.
+            for finding in findings.prefix(Self.findingsMax) {
+                json.string(nil, String(finding.prefix(Self.findingCharactersMax)))
+            }
             json.endArray()
         }
         json.endObject()
         return String(decoding: json.bytes, as: UTF8.self)
     }
+
+    private static let findingsMax = 50
+    private static let findingCharactersMax = 1000
 }
 
 extension RunCommand {
@@ -43,7 +49,9 @@ extension RunCommand {
             return
         }
         if handOver != nil {
-            refuseReload("a successor is taking over: say it again when it has", [], done)
+            // Nobody has looked at the configuration: it is no refusal of it.
+            services.log.warning("no reload: a successor is taking over; say it again when it has")
+            done(.refused(reason: "a successor is taking over: say it again when it has", findings: []))
             return
         }
         supervision?.tell("RELOADING=1", "MONOTONIC_USEC=\(Clock.microseconds)")
@@ -91,7 +99,7 @@ extension RunCommand {
         sessions.change(to: SessionPolicy(new))
         configuration = new
         for (name, differs) in [
-            ("workers", new.workers != old.workers),
+            ("workers", new.workers != old.workers), ("user", new.user != old.user),
             ("state_directory", new.stateDirectory != old.stateDirectory),
         ] where differs {
             services.log.warning("reload: '\(name)' changes with the next start only")
@@ -109,7 +117,7 @@ extension RunCommand {
     private func refuseReload(
         _ reason: String, _ findings: [Diagnostic], _ done: @MainActor (ReloadOutcome) -> Void
     ) {
-        let first = findings.first { $0.severity == .error }.map { ": line \($0.line): \($0.message)" }
+        let first = findings.first { $0.severity == .error }.map { ": \($0.file):\($0.line): \($0.message)" }
         services?.status.reloadRefused(reason + (first ?? ""), at: Clock.wall)
         services?.log.error("reload refused, the old configuration stays: \(reason)")
         services?.audit.record("config_reload_refused", [])
