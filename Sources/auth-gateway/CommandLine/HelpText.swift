@@ -61,7 +61,7 @@ enum HelpText {
             if words == [directives] { return ManualPage.ofConfiguration }
             throw arguments.problem("there are manual pages of all commands and of 'directives'")
         }
-        guard let first = words.first else { return synopsis }
+        guard let first = words.first else { return synopsis + "\n\n" + DirectiveReference.text }
         if first == directives { return try reference(words.dropFirst().first) }
         if let group = VerbTable.group(first), words.count == 1 { return text(of: group) }
         if let verb = VerbTable.verb(words.joined(separator: " ")) { return text(of: verb) }

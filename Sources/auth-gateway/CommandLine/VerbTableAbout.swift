@@ -47,9 +47,9 @@ extension VerbTable {
             options: [Verb.Option(names: ["--man"], summary: "print a manual page, in roff")],
             summary: "say more of a command, or of the configuration",
             description: [
-                "Without anything, the list of commands. With the name of a command, all about it. 'help "
-                    + "directives' prints every directive of the configuration, and 'help directives NAME' "
-                    + "one of them.",
+                "Without anything, the list of commands and all directives of the configuration; -h alone, "
+                    + "the list. With the name of a command, all about it. 'help directives' prints every "
+                    + "directive, and 'help directives NAME' one of them.",
                 "'help --man' prints auth-gateway(1), and 'help directives --man' gateway.conf(5).",
             ],
             exits: [done],

@@ -59,6 +59,8 @@ enum CommandLineParser {
     static func parse(_ arguments: [String]) throws(UsageError) -> Command {
         guard let first = arguments.first else { throw UsageError(message: HelpText.synopsis) }
         let rest = Array(arguments.dropFirst())
+        // Alone it is a question for the commands; 'help' tells of the configuration as well.
+        if Verb.help.names.contains(first) && rest.isEmpty { return .text(HelpText.synopsis) }
         // A word with a blank in it is not two.
         if !first.contains(" "), let verb = VerbTable.verb(first) { return try command(verb, rest) }
         guard let group = VerbTable.group(first) else {
