@@ -17,6 +17,8 @@ final class Shard {
     let listener: Listener
     private var acceptor: Acceptor?
     let arrived = DispatchSemaphore(value: 0)
+    /// Once for each connection that is taken in.
+    let taken = DispatchSemaphore(value: 0)
     private(set) var messages: [String] = []
     private var peers: [Peer] = []
     /// The server's ends of connections, in the order of their coming.
@@ -55,6 +57,7 @@ final class Shard {
                     let peer = Peer(self, transport, sending: nil)
                     try? adopt(peer)
                     self.accepted.append(peer)
+                    taken.signal()
                 }, pausing: { Issue.record($0) })
             do throws(SystemError) { try acceptor?.start() } catch { Issue.record(error) }
         }

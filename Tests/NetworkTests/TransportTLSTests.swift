@@ -192,10 +192,6 @@ struct TransportTLSTests {
     }
 
     private func awaitAccepted(_ shard: Shard) throws -> Peer? {
-        for _ in 0..<1000 {
-            if let peer = shard.onQueue({ shard.accepted.last }) { return peer }
-            sched_yield()
-        }
-        return nil
+        shard.taken.wait(timeout: Shard.patience) == .success ? shard.onQueue { shard.accepted.last } : nil
     }
 }
