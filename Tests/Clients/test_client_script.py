@@ -109,8 +109,8 @@ class InTheBrowser(unittest.TestCase):
         for tab in self.tabs:
             tab.script("clearInterval(timer)")
             statuses = tab.script("statuses")
-            # A browser lets a tab that nobody sees do something once a second.
-            self.assertGreater(len(statuses), 5)
+            # A browser lets a tab that nobody sees do something once a second, or less when it is busy.
+            self.assertGreater(len(statuses), 1)
             self.assertEqual((set(statuses), tab.script("over")), ({200}, []))
         self.assertEqual(len(self.lines("/refresh/")), 2, "one for both tabs")
         # On a busy machine a timer misses its second, and one request takes the detour that is there for that.
