@@ -109,16 +109,15 @@ class InTheBrowser(unittest.TestCase):
         for tab in self.tabs:
             tab.script("clearInterval(timer)")
             statuses = tab.script("statuses")
-            # A browser lets a tab that nobody sees do something once a second, or less when it is busy.
-            self.assertGreater(len(statuses), 1)
+            # A browser lets a tab that nobody sees do something once a second.
+            self.assertGreater(len(statuses), 5)
             self.assertEqual((set(statuses), tab.script("over")), ({200}, []))
         self.assertEqual(len(self.lines("/refresh/")), 2, "one for both tabs")
         # On a busy machine a timer misses its second, and one request takes the detour that is there for that.
-        # Another beside it is refused, lest it go round for ever, and repeated: the pages have seen nothing but 200.
         detours = len(self.lines("/refresh"))
         self.assertLessEqual(detours, 1)
         codes = [line["http.response.status_code"] for line in self.lines("/whoami")]
-        self.assertLessEqual(set(codes), {200} if detours == 0 else {200, 307, 401})
+        self.assertEqual((set(codes) - {307}, codes.count(307)), ({200}, detours))
 
     def test_the_end_of_the_session_is_told(self):
         self.log_in()

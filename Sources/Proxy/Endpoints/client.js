@@ -87,8 +87,10 @@ export class Session extends EventTarget {
             const response = await this.#send(this.#url, { method: "POST" }).catch(() => null)
             if (response?.ok) {
                 const lifetime = (await response.json()).expires_in
-                const ahead = lifetime - Math.min(lifetime / 10, AHEAD_SECONDS_MAX)
-                const [aheadAt, until] = [ahead, lifetime].map((seconds) => Date.now() + seconds * 1000)
+                // Told in whole seconds: the last one may have begun already.
+                const rest = Math.max(lifetime - 1, 0)
+                const ahead = Math.max(rest - Math.min(lifetime / 10, AHEAD_SECONDS_MAX), 0)
+                const [aheadAt, until] = [ahead, rest].map((seconds) => Date.now() + seconds * 1000)
                 this.#storage.write(JSON.stringify({ ahead: aheadAt, until }))
                 return true
             }
