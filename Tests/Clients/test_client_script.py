@@ -74,6 +74,8 @@ class InTheBrowser(unittest.TestCase):
         for tab in self.tabs:
             tab.open(gateway.origin + "/login.html")
         self.browser.script("localStorage.clear()")
+        # A shard writes its lines when its turn ends: those of the test before this one are not of this one.
+        time.sleep(0.4)
         self.offset = len(gateway.access_log())
 
     def log_in(self):

@@ -15,6 +15,7 @@ const TRIES_MAX = 3
 const PAUSE_SECONDS_MAX = 30
 // A tenth of the token's lifetime before its end, and a minute at most.
 const AHEAD_SECONDS_MAX = 60
+const SETTLE_MILLISECONDS = 50
 
 // What a refresh may mend; and what it says for certain where there was a session: that it is over.
 const STALE_TOKEN = new Set(["token_expired", "token_revoked"])
@@ -71,7 +72,10 @@ export class Session extends EventTarget {
             const known = this.#storage.read()
             // Another tab has refreshed while this one waited.
             if (known !== seen && isSession(known) && timesOf(known).until > Date.now()) return true
-            return this.#ask(known)
+            const isRefreshed = await this.#ask(known)
+            // What was written takes a moment to reach the process of another tab, whose turn is next.
+            await new Promise((done) => setTimeout(done, SETTLE_MILLISECONDS))
+            return isRefreshed
         }).finally(() => (this.#refreshing = null))
         return this.#refreshing
     }
