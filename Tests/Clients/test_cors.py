@@ -24,6 +24,7 @@ route /gone/ { upstream gone; %(cors)s }
 route /read/ { upstream api; methods GET; %(cors)s }
 route /small/ { upstream api; request_body 1k; %(cors)s }
 route = /pong { respond 200 "pong"; access anonymous; %(cors)s }
+route = /favicon.ico { respond 204; access anonymous; }
 route /hidden/ { upstream api; remove_header Origin; %(cors)s }
 route /bare/ { upstream api; cors { origins https://app.example; } }
 route /open/ { upstream api; access anonymous; cors { origins *; methods GET QUERY; headers X-One; } }

@@ -32,7 +32,10 @@ final class KeyWatch {
 
     /// A shard has seen a token whose key is not known. Whoever asks is answered, by news of the issuer.
     func want(_ target: IssuerTarget) {
-        guard let issuer = watched.first(where: { $0.target === target }) else {
+        // Two shards may ask for one key, and the second's word arrive when the first's has been answered.
+        guard let issuer = watched.first(where: { $0.target === target }),
+            KeySchedule.standing(target.lastAttempt, now: shard.loop.now) == .askable
+        else {
             shard.tellKeys(of: target)
             return
         }
