@@ -58,6 +58,15 @@ package enum ConfigurationLoader {
     }
 }
 
+extension ConfigurationLoader {
+    /// A configuration in one piece, as it is read; only of one that is valid.
+    package static func effectiveText(path: String, files: any ConfigurationFiles) -> String {
+        let report = DiagnosticReport()
+        let statements = SourceReader(files: files, report: report).statements(ofMainFile: path)
+        return EffectiveText.of(statements, report)
+    }
+}
+
 /// Reads the files of one load.
 package final class SourceReader {
     private static let fileBytesMax = 1 << 20

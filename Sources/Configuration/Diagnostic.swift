@@ -111,6 +111,16 @@ package final class DiagnosticReport {
         sources.indices.contains(location.file) ? sources[location.file].quoted(location.range) : "''"
     }
 
+    /// Whether a secret, or a part of one, stands at a place.
+    func isConcealed(_ location: SourceLocation) -> Bool {
+        sources.indices.contains(location.file) && sources[location.file].isConcealed(location.range)
+    }
+
+    /// The file of a place.
+    func fileName(_ location: SourceLocation) -> String {
+        sources.indices.contains(location.file) ? sources[location.file].name : ""
+    }
+
     /// `FILE:LINE` of a place.
     package func place(_ location: SourceLocation) -> String {
         guard sources.indices.contains(location.file) else { return "" }

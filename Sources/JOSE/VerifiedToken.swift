@@ -175,10 +175,8 @@ package enum HeaderText {
         return first != UInt8(ascii: " ") && last != UInt8(ascii: " ") && hasNoControls(text)
     }
 
-    /// Whether a text has no control character: C0, DEL, and C1, which some terminals and servers obey.
-    static func hasNoControls(_ text: String) -> Bool {
-        text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }
-    }
+    /// Whether a text has no control character.
+    static func hasNoControls(_ text: String) -> Bool { !text.unicodeScalars.contains(where: \.isControl) }
 
     private static let bytesMax = 255
 }

@@ -51,9 +51,7 @@ package final class ServiceLog: Sendable {
     private func write(_ level: LogLevel, _ message: String) {
         guard level <= way.level, let outlet = way.outlet else { return }
         // A message may quote what came from outside: control bytes must not start a line of their own.
-        let safe = message.unicodeScalars.map {
-            $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "?" : String($0)
-        }.joined()
+        let safe = message.unicodeScalars.map { $0.isControl ? "?" : String($0) }.joined()
         let now = clock()
         let line = Array("\(CivilTime(now).rfc3339) \(level.word) \(safe)\n".utf8)
         outlet.append(outlet.opening(level.severity, now) + line)

@@ -61,9 +61,8 @@ package struct ClientDescription: Sendable, Equatable {
 
     /// Counted in scalars: one character can have any number of them.
     private static func cut(_ text: String) -> String {
-        let isControl: (Unicode.Scalar) -> Bool = { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }
         var kept = String.UnicodeScalarView()
-        kept.append(contentsOf: text.unicodeScalars.lazy.filter { !isControl($0) }.prefix(256))
+        kept.append(contentsOf: text.unicodeScalars.lazy.filter { !$0.isControl }.prefix(256))
         return String(kept)
     }
 }

@@ -51,6 +51,27 @@ class Check(unittest.TestCase):
         self.assertEqual(check(ROUTES, "-q"), (0, "", ""))
         self.assertEqual(check(ROUTES + MEANT, "--strict", "-q"), (0, "", ""))
 
+    def test_what_is_read_can_be_seen_and_checked_again(self):
+        code, out, errors = check(ROUTES + MEANT + "# a comment\nworkers ${NOT_SET:-3};", "--dump")
+        self.assertEqual((code, errors), (0, ""))
+        self.assertTrue(out.startswith("# F\nlisten 127.0.0.1:8080;\npublic_url http://localhost:8080;\n"), out)
+        self.assertIn("\nroute /admin/ {\n    upstream api;\n    require claim role admin;\n}\n", out)
+        self.assertTrue(out.endswith("\nworkers 3;\n"), out)
+        path = os.path.join(directory(), "again.conf")
+        with open(path, "w") as file:
+            file.write(out)
+        again = subprocess.run([GATEWAY, "check", "--dump", "-c", path], capture_output=True, text=True, timeout=10)
+        self.assertEqual((again.returncode, again.stdout.replace(path, "F")), (0, out))
+
+        control = "control { listen 127.0.0.1:1; secret hunter2-hunter2-hunter2; }"
+        code, out, errors = check(ROUTES + MEANT + control, "--dump")
+        self.assertIn("    secret ••••;\n", out)
+        self.assertNotIn("hunter2", out + errors)
+        # One that is not valid is not printed: what it would come to is not known.
+        code, out, errors = check(ROUTES + "workers none;", "--dump")
+        self.assertEqual((code, out), (78, ""))
+        self.assertEqual(check(ROUTES, "--dump", "--json")[:2], (2, ""))
+
     def test_json_is_for_programs(self):
         code, out, errors = check(ROUTES + "expect GET / anonymous 200;\n", "--json")
         report = json.loads(out)

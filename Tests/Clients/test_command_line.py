@@ -19,7 +19,7 @@ COMMANDS = {
     "run": ({"--take-over": FLAG, "-c": FILE}, []),
     "reload": ({"--json": FLAG, "-c": FILE}, []),
     "healthcheck": ({"--live": FLAG, "--json": FLAG, "-c": FILE}, []),
-    "check": ({"--strict": FLAG, "-q": FLAG, "--quiet": FLAG, "--json": FLAG, "-c": FILE}, []),
+    "check": ({"--strict": FLAG, "-q": FLAG, "--quiet": FLAG, "--dump": FLAG, "--json": FLAG, "-c": FILE}, []),
     "explain": (
         {
             "--claim": VALUE, "--scope": VALUE, "--subject": VALUE, "--issuer": VALUE, "--expired": FLAG,

@@ -37,12 +37,15 @@ struct GoldenTests {
     @Test("there are golden configurations, and one of them has ten mistakes")
     func tenMistakes() throws {
         #expect(Self.names.count >= 20)
-        let text = try String(
-            contentsOf: Self.directory.appending(path: "ten-mistakes.case"), encoding: .utf8)
-        let input = try #require(text.components(separatedBy: "\n----------\n").first)
-        let loaded = ConfigurationLoader.load(path: "gateway.conf", files: Self.files(in: input))
+        let files = try Self.files(named: "ten-mistakes.case")
+        let loaded = ConfigurationLoader.load(path: "gateway.conf", files: files)
         #expect(loaded.diagnostics.count == 10)
         #expect(Set(loaded.diagnostics.map(\.line)).count == 10)
+    }
+
+    static func files(named name: String) throws -> MemoryFiles {
+        let text = try String(contentsOf: directory.appending(path: name), encoding: .utf8)
+        return files(in: try #require(text.components(separatedBy: "\n----------\n").first))
     }
 
     static func files(in input: String) -> MemoryFiles {

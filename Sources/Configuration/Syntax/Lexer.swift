@@ -295,14 +295,14 @@ extension Lexer {
     }
 
     /// `Authorization`, `X-Api-Key`, `X-Service-Token`: a field whose value lets somebody in.
-    private static func namesCredential(_ written: ArraySlice<UInt8>) -> Bool {
+    static func namesCredential(_ written: some Collection<UInt8>) -> Bool {
         let name = String(decoding: written.prefix(128), as: UTF8.self).lowercased()
         return ["authorization", "key", "token", "secret", "cookie", "credential"].contains(
             where: name.contains)
     }
 
     /// `host=db password=…` and `http://user:password@host`.
-    private static func holdsSecret(_ written: ArraySlice<UInt8>) -> Bool {
+    static func holdsSecret(_ written: some Collection<UInt8>) -> Bool {
         let text = String(decoding: written, as: UTF8.self).lowercased()
         return text.contains("password") || text.contains("://") && text.contains("@")
     }

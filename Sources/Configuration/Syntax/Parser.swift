@@ -78,7 +78,8 @@ package struct Parser {
                     return statement
                 }
                 if let text = text(of: word) {
-                    statement.arguments.append(Argument(text: text, location: word.location))
+                    statement.arguments.append(
+                        Argument(text: text, location: word.location, isCredential: word.isCredential))
                 } else {
                     statement.arguments.append(Argument(text: "", location: word.location))
                     statement.isBroken = true
@@ -176,6 +177,15 @@ extension Parser {
     }
 }
 
+extension Word {
+    fileprivate var isCredential: Bool {
+        parts.contains {
+            guard case .variable(let name, _) = $0 else { return false }
+            return Lexer.namesCredential(name.utf8) || Lexer.holdsSecret(name.utf8)
+        }
+    }
+}
+
 extension Statement {
     /// The name as messages may show it.
     func nameForMessages(_ report: DiagnosticReport) -> String {
@@ -205,4 +215,6 @@ package struct Argument {
     /// May be a secret: never part of a message.
     package var text: String
     package var location: SourceLocation
+    /// It comes from a variable whose name is that of a secret.
+    package var isCredential = false
 }

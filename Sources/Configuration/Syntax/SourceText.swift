@@ -38,7 +38,7 @@ package struct SourceText: Sendable {
     /// How many bytes of an argument a message quotes.
     private static let quotedMax = 60
     /// What stands in for a secret: always as long, so that it tells nothing of the secret's length.
-    private static let mask = "••••"
+    static let mask = "••••"
 
     package init(name: String, bytes: [UInt8]) {
         self.name = name
@@ -55,6 +55,11 @@ package struct SourceText: Sendable {
     /// From now on the bytes of `range` are shown as dots.
     package mutating func conceal(_ range: ByteRange) {
         if !range.isEmpty { concealed.append(range) }
+    }
+
+    /// Whether any byte of `range` is shown as dots.
+    func isConcealed(_ range: ByteRange) -> Bool {
+        concealed.contains { $0.start < range.end && $0.end > range.start }
     }
 
     /// The line and column of a byte offset, both from 1. Offsets behind the end mean the end.

@@ -81,7 +81,7 @@ private struct StatusPageWriter {
             case ">": html += "&gt;"
             case "\"": html += "&quot;"
             case "'": html += "&#39;"
-            default: html.unicodeScalars.append(scalar.value < 0x20 ? "\u{FFFD}" : scalar)
+            default: html.unicodeScalars.append(scalar.isControl ? "\u{FFFD}" : scalar)
             }
         }
     }

@@ -2,6 +2,7 @@
 // not in the row is taken.
 
 import Configuration
+import Primitives
 
 /// A command line that cannot be carried out.
 struct UsageError: Error {
@@ -51,7 +52,7 @@ struct Arguments {
             } else if argument.hasPrefix("-"), argument != "-", !isMadeByChance(argument) {
                 let known = verb.allOptions.flatMap(\.names)
                 let hint = UsageError.hint(argument, in: known.filter { $0.hasPrefix("--") })
-                throw problem("'\(verb.name)' knows no '\(Console.printable(argument))'\(hint)")
+                throw problem("'\(verb.name)' knows no '\(argument.withoutControls)'\(hint)")
             } else {
                 words.append(argument)
             }
@@ -75,7 +76,7 @@ struct Arguments {
             throw problem("'\(verb.name)' needs \(needed[words.count].phrase)")
         }
         if words.count > verb.operands.count {
-            throw problem("'\(verb.name)' takes no '\(Console.printable(words[verb.operands.count]))'")
+            throw problem("'\(verb.name)' takes no '\(words[verb.operands.count].withoutControls)'")
         }
         // Which of several words is meant is for the command to say.
         if verb.operands.count == 1, let word = words.first,
@@ -83,7 +84,7 @@ struct Arguments {
             !choices.contains(word)
         {
             let hint = UsageError.hint(word, in: choices)
-            throw problem("'\(verb.name)' takes no '\(Console.printable(word))'\(hint)")
+            throw problem("'\(verb.name)' takes no '\(word.withoutControls)'\(hint)")
         }
     }
 

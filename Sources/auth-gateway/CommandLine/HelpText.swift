@@ -69,7 +69,7 @@ enum HelpText {
             VerbTable.group(first).map { (words[1], $0.words) } ?? (
                 first, VerbTable.firstWords + [directives]
             )
-        let name = Console.printable(words.joined(separator: " "))
+        let name = words.joined(separator: " ").withoutControls
         throw UsageError("there is no command '\(name)'\(UsageError.hint(word, in: known))", see: "")
     }
 
@@ -86,7 +86,7 @@ enum HelpText {
         guard let name else { return DirectiveReference.text }
         if let text = DirectiveReference.text(of: name) { return text }
         let hint = UsageError.hint(name, in: DirectiveTable.names.sorted())
-        throw UsageError("there is no directive '\(Console.printable(name))'\(hint)", see: directives)
+        throw UsageError("there is no directive '\(name.withoutControls)'\(hint)", see: directives)
     }
 
     private static func usage(_ verb: Verb, _ indent: String) -> [String] {

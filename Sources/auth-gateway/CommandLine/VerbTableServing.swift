@@ -84,13 +84,19 @@ extension VerbTable {
             name: "check", aliases: ["-t"],
             options: [
                 Verb.Option(names: ["--strict"], summary: "a warning is as bad as an error"),
-                Verb.Option(names: ["-q", "--quiet"], summary: "print errors alone"), json, configuration,
+                Verb.Option(names: ["-q", "--quiet"], summary: "print errors alone"),
+                Verb.Option(
+                    names: ["--dump"],
+                    summary: "print what is read, where it is valid: includes and variables replaced"),
+                json, configuration,
             ],
             summary: "check a configuration and say everything that is wrong with it",
             description: [
                 "Says everything that is wrong with a configuration, each with its line and what would be "
                     + "right, and holds its 'expect' directives against its routes. Needs no network and "
-                    + "no state; of files only those that the configuration names."
+                    + "no state; of files only those that the configuration names.",
+                "What --dump prints shows dots for secrets; a file that is named in an included file is "
+                    + "still meant from there.",
             ],
             output: [
                 #"{"valid": BOOL, "errors": NUMBER, "warnings": NUMBER, "findings": [FINDING, …]}"#,
@@ -101,6 +107,7 @@ extension VerbTable {
             examples: [
                 Verb.Example("auth-gateway check -c gateway.conf", "before it is put in place"),
                 Verb.Example("auth-gateway check --strict -q", "for a script: no word where all is well"),
+                Verb.Example("auth-gateway check --dump", "what the includes and variables come to"),
             ]),
         explain,
     ]

@@ -13,8 +13,12 @@ struct CheckRequest: Equatable {
     /// What is in order is not said, and neither is a warning.
     let isQuiet: Bool
     let isJSON: Bool
+    /// What is read is printed where it is valid.
+    let isDumping: Bool
 
-    init(_ arguments: Arguments) {
+    init(_ arguments: Arguments) throws(UsageError) {
+        isDumping = arguments.has("--dump")
+        if isDumping, arguments.isJSON { throw arguments.problem("'check' takes --dump or --json") }
         isStrict = arguments.has("--strict")
         isQuiet = arguments.has("-q")
         isJSON = arguments.isJSON
@@ -45,7 +49,11 @@ enum CheckCommand {
         if isValid {
             let count = loaded.configuration?.expectations.count ?? 0
             let kept = count == 0 ? "" : ", and does what it says itself: \(counted(count, "expectation"))"
-            if !request.isQuiet { Console.print("\(path): the configuration is valid\(kept)") }
+            if request.isDumping {
+                Console.print(ConfigurationLoader.effectiveText(path: path, files: SystemFiles()))
+            } else if !request.isQuiet {
+                Console.print("\(path): the configuration is valid\(kept)")
+            }
             return .success
         }
         let parts = [(errors, "error"), (request.isStrict ? warnings : 0, "warning")].filter { $0.0 > 0 }

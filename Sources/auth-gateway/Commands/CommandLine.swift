@@ -3,6 +3,7 @@
 
 import Glibc
 import Network
+import Primitives
 
 /// What the program was asked to do.
 enum Command: Equatable {
@@ -37,15 +38,6 @@ enum Console {
     static func print(_ text: String) { try? AppendFile.standardOutput.append(Array("\(text)\n".utf8).span) }
     static func error(_ text: String) { try? AppendFile.standardError.append(Array("\(text)\n".utf8).span) }
 
-    /// What somebody else wrote must not command a terminal.
-    static func printable(_ text: String) -> String {
-        String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.map {
-                    $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? "\u{FFFD}" : $0
-                }))
-    }
-
     /// A line of standard input, without the blanks around it.
     static func line() -> String {
         var text = readLine() ?? ""
@@ -65,7 +57,7 @@ enum CommandLineParser {
         if !first.contains(" "), let verb = VerbTable.verb(first) { return try command(verb, rest) }
         guard let group = VerbTable.group(first) else {
             let hint = UsageError.hint(first, in: VerbTable.firstWords)
-            throw UsageError("unknown command '\(Console.printable(first))'\(hint)", see: "")
+            throw UsageError("unknown command '\(first.withoutControls)'\(hint)", see: "")
         }
         return try command(group, rest)
     }
@@ -82,7 +74,7 @@ enum CommandLineParser {
         let word = arguments[index]
         guard let verb = VerbTable.verb("\(group.name) \(word)") else {
             let hint = UsageError.hint(word, in: group.words)
-            throw UsageError("there is no '\(group.name) \(Console.printable(word))'\(hint)", see: group.name)
+            throw UsageError("there is no '\(group.name) \(word.withoutControls)'\(hint)", see: group.name)
         }
         return try command(verb, Array(arguments[..<index] + arguments[(index + 1)...]))
     }
@@ -98,7 +90,7 @@ enum CommandLineParser {
             return .healthcheck(
                 HealthcheckRequest(isLive: arguments.has("--live"), isJSON: arguments.isJSON),
                 configuration: path)
-        case "check": return .check(CheckRequest(arguments), configuration: path)
+        case "check": return .check(try CheckRequest(arguments), configuration: path)
         case "explain": return .explain(try ExplainRequest(arguments), configuration: path)
         case "keys list": return .keys(.list(isJSON: arguments.isJSON), configuration: path)
         case "keys rotate":

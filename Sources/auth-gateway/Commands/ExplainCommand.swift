@@ -15,7 +15,7 @@ enum ExplainCommand {
         if let issuer = request.sample.token?.issuer,
             !configuration.issuers.contains(where: { $0.issuer == issuer })
         {
-            Console.error("auth-gateway: there is no issuer '\(Console.printable(issuer))' in \(path)")
+            Console.error("auth-gateway: there is no issuer '\(issuer.withoutControls)' in \(path)")
             return .usage
         }
         do throws(Problem) {
@@ -116,7 +116,7 @@ private struct VerdictAccount {
             lines += forwarding.identity.map { "   \($0.name): \($0.value)" }
             if forwarding.hasToken { lines.append("   with its token") }
         }
-        return lines.map(Console.printable).joined(separator: "\n")
+        return lines.map(\.withoutControls).joined(separator: "\n")
     }
 
     var json: String {

@@ -1,6 +1,7 @@
 // The arguments of `auth-gateway explain`: a request, and what is said of its token.
 
 import Configuration
+import Primitives
 
 /// A request of `auth-gateway explain`.
 struct ExplainRequest: Equatable {
@@ -33,7 +34,7 @@ extension ExplainRequest {
                 try Self.take(name, value, into: &options)
             } catch {
                 throw arguments.problem(
-                    "\(name): '\(Console.printable(value))' \(error.reason): \(error.help)")
+                    "\(name): '\(value.withoutControls)' \(error.reason): \(error.help)")
             }
         }
         if options.source != nil, options.token != nil {
@@ -90,7 +91,7 @@ extension ExplainRequest {
             let method = try SampleDecoding.method(words.count == 2 ? words[0] : "GET")
             sample = try SampleDecoding.request(method: method, target: words.last ?? "")
         } catch {
-            let text = Console.printable(words.joined(separator: " "))
+            let text = words.joined(separator: " ").withoutControls
             throw arguments.problem("'\(text)' \(error.reason): \(error.help)")
         }
         if let host {

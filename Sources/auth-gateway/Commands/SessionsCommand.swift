@@ -24,7 +24,7 @@ enum SessionsRequest: Equatable {
         case "sessions check": self = .check
         default:
             guard let sid = SessionID(text: word ?? "") else {
-                let word = Console.printable(word ?? "")
+                let word = (word ?? "").withoutControls
                 throw arguments.problem("'\(word)' is no session id; 'sessions list' shows them")
             }
             self = verb.name == "sessions end" ? .end(sid) : .explain(sid, isJSON: arguments.isJSON)

@@ -143,13 +143,13 @@ struct TokenParts {
             lines.append("\(title):")
             for (name, value) in document.root.members {
                 let line = "\(name): \(Self.shown(name, value))\(Self.time(name, value))"
-                lines.append("  \(Console.printable(line))")
+                lines.append("  \(line.withoutControls)")
             }
         }
         if header == nil { lines.append("This is no JWT.") }
         for (name, value) in verdict.members {
             lines.append(
-                "\(name): \(Console.printable(value.string ?? String(decoding: value.text, as: UTF8.self)))")
+                "\(name): \((value.string ?? String(decoding: value.text, as: UTF8.self)).withoutControls)")
         }
         return lines.joined(separator: "\n")
     }
