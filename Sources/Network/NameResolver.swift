@@ -15,7 +15,7 @@ package final class NameResolver: Sendable {
     package init(host: String, port: UInt16) {
         self.host = host
         self.port = port
-        queue = DispatchQueue(label: "name-\(host)")
+        queue = DispatchQueue(label: "name-\(host)", qos: .default)
     }
 
     /// Looks the name up after a while; the answer, at least one address, comes on the resolver's queue.

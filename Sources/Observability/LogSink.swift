@@ -68,7 +68,7 @@ package final class LogSink: Sendable {
     private let retryMilliseconds: Int
 
     package init(label: String, retryMilliseconds: Int = 500, writer: sending any LogWriter) {
-        queue = DispatchQueue(label: "log.\(label)")
+        queue = DispatchQueue(label: "log.\(label)", qos: .default)
         self.retryMilliseconds = retryMilliseconds
         hand = Mutex(Hand(writer: writer))
     }

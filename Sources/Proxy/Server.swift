@@ -48,7 +48,7 @@ package final class Server {
     /// Starts `workers` shards and subscribes them to revocations.
     package func startShards(_ workers: Int, feed: RevocationFeed) throws {
         for index in 0..<workers {
-            let queue = DispatchQueue(label: "shard-\(index)", qos: .userInteractive)
+            let queue = DispatchQueue(label: "shard-\(index)", qos: .default)
             let mailbox = try Shard.start(runtime, queue: queue)
             shards.append(mailbox)
             feed.subscribe { revocations, until, applied in

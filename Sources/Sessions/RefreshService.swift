@@ -23,8 +23,8 @@ package final class RefreshService: Sendable {
         var unsigned = 0
     }
 
-    private let queue = DispatchQueue(label: "sessions")
-    private let signing = DispatchQueue(label: "sessions.signing")
+    private let queue = DispatchQueue(label: "sessions", qos: .default)
+    private let signing = DispatchQueue(label: "sessions.signing", qos: .default)
     private let signer: Mutex<TokenSigner>
     private let waiting = Mutex(Waiting())
     /// nil while another process has the store.

@@ -79,7 +79,7 @@ do throws(Options.Problem) {
     let address = try options.socketAddress()
     do throws(SystemError) {
         listener = try Listener(on: address)
-        try Service.start(on: listener, queue: DispatchQueue(label: "demo-api", qos: .userInitiated))
+        try Service.start(on: listener, queue: DispatchQueue(label: "demo-api", qos: .default))
     } catch {
         Console.fail("cannot listen on \(address): \(error.reason)", code: failureExitCode)
     }

@@ -40,7 +40,7 @@ package enum ControlRequest {
         let address = try address(of: control.address)
         let result = Mutex<Result<Answer?, RuntimeError>>(.failure(RuntimeError(reason: "no answer")))
         let done = DispatchSemaphore(value: 0)
-        let queue = DispatchQueue(label: "control-client")
+        let queue = DispatchQueue(label: "control-client", qos: .default)
         queue.async {
             ask(address, request, seconds, queue) { answer in
                 result.withLock { $0 = answer }

@@ -33,19 +33,6 @@ enum ExitCode: Int32 {
     func end() -> Never { _exit(rawValue) }
 }
 
-/// Writes to the standard streams: data to stdout, messages to stderr.
-enum Console {
-    static func print(_ text: String) { try? AppendFile.standardOutput.append(Array("\(text)\n".utf8).span) }
-    static func error(_ text: String) { try? AppendFile.standardError.append(Array("\(text)\n".utf8).span) }
-
-    /// A line of standard input, without the blanks around it.
-    static func line() -> String {
-        var text = readLine() ?? ""
-        while text.last?.isWhitespace == true { text.removeLast() }
-        return text
-    }
-}
-
 /// Parses the command line.
 enum CommandLineParser {
     static func parse(_ arguments: [String]) throws(UsageError) -> Command {

@@ -33,10 +33,13 @@ extension RunCommand {
 
     /// The first signal drains; a second one does not wait.
     private func stop() {
-        guard !isStopping, let server, let configuration else {
+        guard !isToldToStop, let server, let configuration else {
             end()
             return
         }
+        isToldToStop = true
+        // It has handed over, and drains already: its supervisor stops all that is left of the service.
+        if isStopping { return }
         let isHandedOver = callOffHandOver()
         isStopping = true
         supervision?.tell("STOPPING=1", "STATUS=stopping")

@@ -182,16 +182,25 @@ extension RunCommand {
     func startSuccessor() {
         let arguments = CommandLine.arguments.filter { $0 != Self.takeOverOption } + [Self.takeOverOption]
         do throws(SystemError) {
-            let process = try Processes.start(arguments)
-            logs?.service.info("process \(process) has been started to take over")
+            _ = try Processes.start(arguments)
+            logs?.service.info("a successor has been started")
         } catch {
             logs?.service.error("no successor can be started: \(error)")
         }
     }
 
-    /// SIGCHLD: a successor that could not.
+    /// In a successor that its predecessor has started: starts it once more, and ends. systemd waits, when it
+    /// stops a service, for the end of a process of its own; a child of the predecessor is none, and would be
+    /// killed with what it has begun. A child of nobody is.
+    func startOrphan() throws -> Never {
+        _ = try Processes.start(CommandLine.arguments)
+        ExitCode.success.end()
+    }
+
+    /// SIGCHLD: a successor that could not. One that ends well has started the one that will.
     func noteEndedProcesses() {
         while let ended = Processes.ended() {
+            if ended.status == 0 { continue }
             logs?.service.error(
                 "process \(ended.process), which was to take over, has ended with \(ended.status)")
         }

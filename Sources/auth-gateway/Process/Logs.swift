@@ -188,10 +188,7 @@ extension Logs.Opened {
                 SyslogHeader(
                     facility: syslog.facility.code, tag: "\(syslog.tag)[\(getpid())]",
                     localOffsetSeconds: { Clock.localOffsetSeconds(at: $0) }))
-        // sd-daemon(3). JOURNAL_STREAM is inherited: only where it names this very stream is it meant.
-        case .stderr where isError:
-            let journal = Files.environment("JOURNAL_STREAM")
-            return journal != nil && journal == AppendFile.standardError.identity ? .journal : .plain
+        case .stderr where isError: return Console.isJournal ? .journal : .plain
         default: return .plain
         }
     }

@@ -60,13 +60,13 @@ extension RunCommand {
             done(outcome)
         }
         let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
-        for diagnostic in loaded.diagnostics { services.log.warning(diagnostic.rendered) }
+        tell(loaded.diagnostics)
         guard let new = loaded.configuration else {
             refuseReload("\(path) has errors", loaded.diagnostics, ended)
             return
         }
         let findings = PolicyFindings.find(in: new, now: Clock.wall)
-        for finding in findings { services.log.warning(finding.rendered) }
+        tell(findings)
         if findings.hasErrors {
             refuseReload("\(path) does not do what it says itself", findings, ended)
             return
@@ -103,6 +103,15 @@ extension RunCommand {
             ("state_directory", new.stateDirectory != old.stateDirectory),
         ] where differs {
             services.log.warning("reload: '\(name)' changes with the next start only")
+        }
+    }
+
+    private func tell(_ findings: [Diagnostic]) {
+        for finding in findings {
+            switch finding.severity {
+            case .error: services?.log.error(finding.rendered)
+            case .warning: services?.log.warning(finding.rendered)
+            }
         }
     }
 

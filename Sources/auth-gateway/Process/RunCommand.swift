@@ -29,7 +29,10 @@ final class RunCommand {
     var certificateFiles: [[UInt8]?] = []
     var timers: [any DispatchSourceTimer] = []
     var signals: Signals?
+    /// What has begun ends, and nothing begins any more.
     var isStopping = false
+    /// By a signal.
+    var isToldToStop = false
     /// Whether a gateway that runs is to be taken over from.
     let takesOver: Bool
     var supervision: Supervision?
@@ -47,13 +50,13 @@ final class RunCommand {
         // Before anybody can know that the gateway runs, and so could want something of it.
         handleSignals()
         let loaded = ConfigurationLoader.load(path: path, files: SystemFiles())
-        for diagnostic in loaded.diagnostics { Console.error(diagnostic.rendered) }
+        for diagnostic in loaded.diagnostics { Console.tell(diagnostic) }
         guard let configuration = loaded.configuration else {
             Console.error(CheckCommand.summary(loaded, path))
             ExitCode.configuration.end()
         }
         let findings = PolicyFindings.find(in: configuration, now: Clock.wall)
-        for finding in findings { Console.error(finding.rendered) }
+        for finding in findings { Console.tell(finding) }
         if findings.hasErrors {
             Console.error("\(path): the configuration does not do what it says itself")
             ExitCode.configuration.end()
@@ -71,6 +74,7 @@ final class RunCommand {
     }
 
     private func serve(_ configuration: GatewayConfiguration) throws {
+        if takesOver, Predecessor.isParent(in: configuration.stateDirectory) { try startOrphan() }
         supervision = Supervision(hasTakenOver: takesOver)
         let (inherited, predecessor) = try ground(configuration)
         let logs = try Logs(configuration.logs)

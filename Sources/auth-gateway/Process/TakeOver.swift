@@ -2,6 +2,7 @@
 //
 // Blocks while it waits for its predecessor: it serves nobody yet.
 
+import Glibc
 import Network
 
 /// A gateway that hands over to this process.
@@ -9,6 +10,17 @@ struct Predecessor {
     private let stream: LocalStream
     /// Its listening sockets.
     let listeners: [Listener]
+
+    /// Whether the gateway that serves on a state directory has started this process.
+    static func isParent(in directory: String) -> Bool {
+        let parent = getppid()
+        // The first process of a container would be the parent again of whom its child starts.
+        guard parent != 1,
+            let stream = try? LocalStream(
+                connectingTo: StateDirectory.socketPath(in: directory), seconds: seconds)
+        else { return false }
+        return stream.peerProcess == parent
+    }
 
     /// nil: nobody serves on this state directory.
     init?(in directory: String) throws(StartProblem) {
