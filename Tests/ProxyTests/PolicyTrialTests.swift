@@ -167,7 +167,10 @@ struct PolicyFindingsTests {
             ("route /a { upstream api; } route h.example/a/ { upstream api; }", 0),
             ("route = /.well-known/jwks.json { upstream api; }", 1),
             ("route /.well-known/ { upstream api; }", 0),
-            ("route /caf%C3%A9 { upstream api; }", 1), ("route /cafe { upstream api; }", 0),
+            ("route /caf%C3%A9 { upstream api; }", 0), ("route = /a%20b/ { upstream api; }", 0),
+            ("route \"/a;v=1\" { upstream api; }", 0), ("route /%40a { upstream api; }", 0),
+            ("route /%40a { upstream api; } route /@a { upstream api; }", 1),
+            ("route \"/a;v=1\" { upstream api; } route /a { upstream api; }", 1),
         ])
     func unreachable(_ text: String, _ count: Int) throws {
         let found = try warnings(Self.base + text)

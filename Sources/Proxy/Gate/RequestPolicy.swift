@@ -94,12 +94,15 @@ final class RequestPolicy: Sendable {
     /// The route of a path in normal form.
     func choose(path: Span<UInt8>, authority: Span<UInt8>) -> RouteChoice {
         guard let route = routes.route(path: path, authority: authority) else { return .refused(.noRoute) }
-        if let loose = PathNormalization.looseReading(of: path),
-            routes.route(path: loose.span, authority: authority) !== route
-        {
-            return .refused(.pathRefused)
+        let other: Route?
+        if let loose = PathNormalization.looseReading(of: path) {
+            other = routes.route(path: loose.span, authority: authority, reading: .loose)
+        } else if routes.haveTwoReadings {
+            other = routes.route(path: path, authority: authority, reading: .loose)
+        } else {
+            return .route(route)
         }
-        return .route(route)
+        return other === route ? .route(route) : .refused(.pathRefused)
     }
 
     /// What a path says in normal form; nil for one that cannot be brought into it.

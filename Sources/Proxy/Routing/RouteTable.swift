@@ -19,6 +19,8 @@ final class Route: Sendable {
     let label: [UInt8]
     /// The path without a final slash; empty for `/`.
     fileprivate let prefix: [UInt8]
+    /// The same as the most lenient upstream reads it: `/café` where it is `/caf%C3%A9`.
+    fileprivate let loosePrefix: [UInt8]
     fileprivate let host: [UInt8]?
     /// The configured identity headers: the field line up to the value, and the names that lead to the
     /// claim.
@@ -50,6 +52,9 @@ final class Route: Sendable {
         var path = Array(configuration.path.utf8)
         if !configuration.isExact && path.last == UInt8(ascii: "/") { path.removeLast() }
         prefix = path
+        var loose = PathNormalization.looseReading(of: path.span) ?? path
+        if !configuration.isExact && loose.last == UInt8(ascii: "/") { loose.removeLast() }
+        loosePrefix = loose
         self.host = configuration.host.map { Array($0.utf8) }
         identityFields = configuration.identityFields.map {
             (Array("\($0.fieldName): ".utf8), $0.claim.parts)
@@ -71,6 +76,13 @@ final class Route: Sendable {
         crossOrigin = configuration.cors.map { CrossOrigin($0, routeMethods: methods) }
     }
 
+    /// Whether this route is asked before another one, as far as neither's path tells; nil where that does.
+    fileprivate func goesBefore(_ other: Route) -> Bool? {
+        if (host == nil) != (other.host == nil) { return host != nil }
+        if configuration.isExact != other.configuration.isExact { return configuration.isExact }
+        return nil
+    }
+
     /// Whether the route takes a method.
     func takes(_ method: Span<UInt8>) -> Bool {
         if methods.isEmpty { return true }
@@ -78,8 +90,8 @@ final class Route: Sendable {
         return false
     }
 
-    fileprivate func matches(_ path: Span<UInt8>) -> Bool {
-        let prefix = self.prefix
+    fileprivate func matches(_ path: Span<UInt8>, _ reading: RouteTable.Reading) -> Bool {
+        let prefix = reading == .strict ? self.prefix : loosePrefix
         let count = prefix.count
         if configuration.isExact && path.count != count { return false }
         if path.count < count { return false }
@@ -93,15 +105,32 @@ struct RouteTable: Sendable {
     /// By their index.
     let all: [Route]
     private let routes: [Route]
+    private let looseRoutes: [Route]
     private let hasHosts: Bool
+    /// A route's path can be read in two ways: then a plain path may be a reading of it, as `/@ops` is of
+    /// `/%40ops`.
+    let haveTwoReadings: Bool
+
+    /// How a path is read.
+    enum Reading {
+        /// As it stands.
+        case strict
+        /// As the most lenient upstream might: requests and routes alike.
+        case loose
+    }
 
     init(_ configurations: [RouteConfiguration], limits: LimitsConfiguration) {
         all = configurations.enumerated().map { Route($0.element, index: $0.offset, limits: limits) }
-        routes = all.sorted { left, right in
-            if (left.host == nil) != (right.host == nil) { return left.host != nil }
-            if left.configuration.isExact != right.configuration.isExact { return left.configuration.isExact }
-            return left.prefix.count > right.prefix.count
+        routes = all.sorted { $0.goesBefore($1) ?? ($0.prefix.count > $1.prefix.count) }
+        looseRoutes = all.sorted {
+            if let order = $0.goesBefore($1) { return order }
+            if $0.loosePrefix.count != $1.loosePrefix.count {
+                return $0.loosePrefix.count > $1.loosePrefix.count
+            }
+            // Of `/a` and `/a;v=1` the first is what the second may be taken for.
+            return $0.prefix.count < $1.prefix.count
         }
+        haveTwoReadings = all.contains { $0.loosePrefix != $0.prefix }
         hasHosts = routes.contains { $0.host != nil }
     }
 
@@ -110,12 +139,13 @@ struct RouteTable: Sendable {
     /// - Parameters:
     ///   - path: in normal form.
     ///   - authority: host and port as the request names them.
-    func route(path: Span<UInt8>, authority: Span<UInt8>) -> Route? {
-        if !hasHosts { return routes.first { $0.matches(path) } }
+    func route(path: Span<UInt8>, authority: Span<UInt8>, reading: Reading = .strict) -> Route? {
+        let routes = reading == .strict ? routes : looseRoutes
+        if !hasHosts { return routes.first { $0.matches(path, reading) } }
         let host = hostName(authority)
         return routes.first { route in
-            guard let wanted = route.host else { return route.matches(path) }
-            return wanted == host && route.matches(path)
+            guard let wanted = route.host else { return route.matches(path, reading) }
+            return wanted == host && route.matches(path, reading)
         }
     }
 
