@@ -49,7 +49,7 @@ class Service:
         self.configuration = (
             f"listen 127.0.0.1:{self.port};\npublic_url {self.base};\naccess_token {{ audience api; }}\n"
             f"control {{ listen 127.0.0.1:{self.control_port}; secret {secret}; }}\n"
-            f"upstream api {{ server http://127.0.0.1:{upstream}; }}\n{DEMO_ROUTES}")
+            f"upstream api {{ server http://localhost:{upstream}; }}\n{DEMO_ROUTES}")
 
 
 @unittest.skipUnless(can_be_made(), "needs root, and overlays")
@@ -215,6 +215,21 @@ class Package(unittest.TestCase):
         taken = wait_until(
             lambda: [entry for entry in self.journal("gw") if "seen-by-rsyslog" in entry["MESSAGE"]])
         self.assertEqual([(entry["SYSLOG_FACILITY"], entry["_PID"]) for entry in taken], [("17", pid)])
+
+    def test_its_logs_are_rotated_and_no_line_is_lost(self):
+        self.configure("logs { access /var/log/auth-gateway/access.log; }\n")
+        self.machine.do("systemctl", "reload", UNIT)
+        for number in range(30):
+            if number % 10 == 5:
+                self.machine.do("logrotate", "-f", "/etc/logrotate.d/auth-gateway")
+            self.assertEqual(curl(f"{self.service.base}/public/{number}").status, 200)
+
+        def paths():
+            files = self.machine.do("sh", "-c", "cd /var/log/auth-gateway && zcat -f $(ls -r access.log*)")
+            return [json.loads(line)["url.path"] for line in files.splitlines()]
+
+        wait_until(lambda: paths() == [f"/public/{number}" for number in range(30)], 5, "every line")
+        self.assertEqual(len(os.listdir(self.machine.path("/var/log/auth-gateway"))), 4)
 
     def test_a_package_that_is_installed_again_hands_over(self):
         pair = login(self.service)
