@@ -1,5 +1,7 @@
 // Other programs that this process starts.
 
+import Glibc
+
 /// Starting programs, and learning of their end.
 package enum Processes {
     /// Starts a program with the environment of this process.
@@ -9,6 +11,11 @@ package enum Processes {
     package static func start(_ arguments: [String]) throws(SystemError) -> Int32 {
         try Syscalls.start(arguments)
     }
+
+    /// Ends a process at once.
+    ///
+    /// - Returns: whether this process may do so.
+    package static func kill(_ process: Int32) -> Bool { Glibc.kill(process, SIGKILL) == 0 }
 
     /// One that was started here and has ended since, with its status as wait(2) tells it; nil when there is
     /// none.

@@ -9,6 +9,8 @@ import shutil
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 import unittest
@@ -16,10 +18,20 @@ import unittest
 from certificates import Authority
 from clients import Raw, curl, login
 from faults import FaultyGateway
-from harness import Demo, Gateway, Orphan, adopt_orphans, directory, wait_until
+from harness import Demo, Gateway, Orphan, adopt_orphans, directory, launch, wait_until
 from test_upgrade import take_successor
 from upstreams import OK, Upstream
 
+STANDS_STILL = """
+import socket, sys, time
+stream = socket.socket(socket.AF_UNIX)
+stream.connect(sys.argv[1])
+for word in (b"take over", b"release"):
+    stream.sendall(word + b"\\n")
+    answer = stream.recv(1000)
+print(answer.decode().strip(), flush=True)
+time.sleep(600)
+"""
 REQUEST = "GET /public/ HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 
 
@@ -188,6 +200,22 @@ class Signals(Case):
         self.goes_on(gateway)
         gateway.process.send_signal(signal.SIGHUP)
         wait_until(lambda: " reloaded " in gateway.service_log(), 5, "a reload")
+
+
+class Standstill(Case):
+    def test_a_successor_that_stands_still_is_ended_before_clients_give_up(self):
+        gateway = self.gateway()
+        process = launch([sys.executable, "-c", STANDS_STILL, os.path.join(gateway.state, "gateway.sock")],
+                         stdout=subprocess.PIPE, text=True)
+        self.assertEqual(process.stdout.readline(), "released\n")
+        raw = Raw(gateway.port)
+        raw.socket.settimeout(30)
+        raw.send(REQUEST)
+        self.assertEqual(raw.response().status, 200)
+        self.assertEqual(process.wait(5), -signal.SIGKILL)
+        process.stdout.close()
+        self.assertIn(f"the successor stands still: process {process.pid} is ended", gateway.service_log())
+        self.goes_on(gateway)
 
 
 class Deaths(Case):

@@ -13,7 +13,8 @@
 //     (opens the store, serves)
 //     serving                      →   drains and ends
 //
-// When the successor goes before it serves, this gateway opens the store and goes on.
+// When the successor goes before it serves, this gateway opens the store and goes on. One that stands still
+// is ended: nobody serves while it does.
 
 import Configuration
 import Dispatch
@@ -89,6 +90,10 @@ extension RunCommand {
         let lent = sockets.indices.filter { sockets[$0].isLent }.map(String.init)
         let line = (["listeners"] + lent).joined(separator: " ")
         if !successor.say(line, passing: sockets) { successor.breakOff() }
+        // Whoever has this object keeps its conversation open.
+        after(milliseconds: Self.preparationMilliseconds) { [self, weak handOver] in
+            if let handOver, !handOver.isAsked { giveUp(handOver) }
+        }
     }
 
     /// Clients that send without a pause are told in an answer that their connection ends, and come again:
@@ -111,6 +116,17 @@ extension RunCommand {
                 MainActor.assumeIsolated { () -> Void in handOver.successor.say("released") }
             }
         }
+        after(milliseconds: Self.outageMilliseconds) { [self, weak handOver] in
+            if let handOver { giveUp(handOver) }
+        }
+    }
+
+    /// Ends a successor that has not gone on in time. When it is gone, all is taken up again.
+    private func giveUp(_ handOver: HandOver) {
+        guard self.handOver === handOver, handOver.failures == 0, !isStopping else { return }
+        let process = handOver.successor.process ?? 0
+        logs?.service.error("the successor stands still: process \(process) is ended")
+        if process == 0 || !Processes.kill(process) { handOver.successor.breakOff() }
     }
 
     private func endHandedOver(_ handOver: HandOver) {
@@ -207,6 +223,10 @@ extension RunCommand {
     }
 
     nonisolated static let takeOverOption = "--take-over"
+    /// For certificates, and for the names of upstreams.
+    private static let preparationMilliseconds = 60_000
+    /// For opening the store: clients wait meanwhile.
+    private static let outageMilliseconds = 15_000
     private static let lastRequestsMilliseconds = 500
     private static let retryMilliseconds = 100
     /// For two seconds.
