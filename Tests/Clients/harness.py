@@ -260,26 +260,29 @@ upstream api {{ server http://127.0.0.1:{upstream_port}; {upstream} }}
                 raise AssertionError(f"a secret in {name}: {found}")
 
     def access_log(self):
-        return [json.loads(line) for line in _text(self.access_path).splitlines()]
+        """What has been written of it by now, which is a while behind the answers."""
+        return [json.loads(line) for line in _whole_lines(self.access_path)]
 
     def audit_log(self):
-        return [json.loads(line) for line in _text(self.audit_path).splitlines()]
+        return [json.loads(line) for line in _whole_lines(self.audit_path)]
 
     def service_log(self):
         return _text(self.service_path)
 
     def lines_for(self, path, count, seconds=3.0):
         """The `count` access lines of a path, when there are exactly so many and no more follow soon."""
+        found = lambda: [line for line in self.access_log() if line["url.path"] == path]
+        return _exactly(found, count, seconds, f"log lines for {path}")
 
-        def found():
-            return [line for line in self.access_log() if line["url.path"] == path]
+    def events(self, action, count, seconds=3.0):
+        """The `count` audit events of a kind, likewise."""
+        found = lambda: [line for line in self.audit_log() if line["event.action"] == action]
+        return _exactly(found, count, seconds, f"events {action}")
 
-        wait_until(lambda: len(found()) >= count, seconds, f"{count} log lines for {path}")
-        time.sleep(0.05)
-        lines = found()
-        if len(lines) != count:
-            raise AssertionError(f"{len(lines)} lines for {path}, not {count}: {lines}")
-        return lines
+    def remarks(self, words, count, seconds=3.0):
+        """The `count` lines of the service log that have these words, likewise."""
+        found = lambda: [line for line in _whole_lines(self.service_path) if words in line]
+        return _exactly(found, count, seconds, f"lines with '{words}'")
 
     def memory_kilobytes(self):
         with open(f"/proc/{self.process.pid}/status") as status:
@@ -289,12 +292,27 @@ upstream api {{ server http://127.0.0.1:{upstream_port}; {upstream} }}
         raise AssertionError("no VmRSS")
 
 
+def _exactly(found, count, seconds, what):
+    """What is found, when it is exactly so much: logs are written behind the answers."""
+    wait_until(lambda: len(found()) >= count, seconds, f"{count} {what}")
+    time.sleep(0.05)
+    lines = found()
+    if len(lines) != count:
+        raise AssertionError(f"{len(lines)} {what}, not {count}: {lines}")
+    return lines
+
+
 def _is_json(line):
     try:
         json.loads(line)
     except ValueError:
         return False
     return True
+
+
+def _whole_lines(path):
+    """The lines of a file that is being written, without the one that has not arrived whole."""
+    return _text(path).rpartition("\n")[0].splitlines()
 
 
 def _text(path):

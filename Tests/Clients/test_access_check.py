@@ -6,9 +6,9 @@ import threading
 import time
 import unittest
 
-from clients import curl
-from harness import Demo, Gateway
-from upstreams import Upstream
+from clients import Raw, curl, login
+from harness import Demo, Gateway, wait_until
+from upstreams import OK, Upstream
 
 
 class Judge:
@@ -124,16 +124,27 @@ class Checks(unittest.TestCase):
         self.assertEqual(refresh(pair).status, 200)
 
     def test_a_slow_check_holds_nobody_else_up(self):
-        pair = begin("waits")
-        judge.delay = 0.4
-        waiting = threading.Thread(target=refresh, args=(pair,))
-        waiting.start()
-        other = begin("passes")
-        began = time.monotonic()
-        self.assertEqual(curl(gateway.base + "/whoami", token=other["access_token"]).status, 200)
-        self.assertEqual(curl(gateway.base + "/refresh/logout", as_json={"refresh_token": other["refresh_token"]}).status, 204)
-        self.assertLess(time.monotonic() - began, 0.3)
-        waiting.join()
+        go = threading.Event()
+        slow = Upstream(lambda request, connection: go.wait(20) and OK)
+        self.addCleanup(slow.stop)
+        self.addCleanup(go.set)
+        patient = Gateway(
+            demo.port, main=f"upstream judge {{ server http://127.0.0.1:{slow.port}; }}",
+            refresh="access_check judge /internal/access { timeout 20s; }")
+        self.addCleanup(patient.stop)
+        waits, passes = login(patient), login(patient)
+        body = json.dumps({"refresh_token": waits["refresh_token"]})
+        raw = Raw(patient.port).send(
+            "POST /refresh HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}")
+        wait_until(lambda: slow.requests, what="a check that lasts")
+        self.assertEqual(curl(patient.base + "/whoami", token=passes["access_token"]).status, 200)
+        out = curl(patient.base + "/refresh/logout", as_json={"refresh_token": passes["refresh_token"]})
+        self.assertEqual(out.status, 204)
+        # All that while nobody has answered it.
+        go.set()
+        self.assertEqual(raw.response().status, 200)
+        raw.close()
 
     def test_browsers_are_judged_on_their_way_round(self):
         pair = begin("browser", claims={"role": "user"})

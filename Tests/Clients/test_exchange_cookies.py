@@ -2,6 +2,7 @@
 # whoever asks, and in a real browser, whose pages must not notice.
 
 import json
+import re
 import threading
 import time
 import unittest
@@ -267,9 +268,21 @@ class Askers(CookieCase):
 
 class Strangers(CookieCase):
     main = "workers 1;"
+    # As long as the test wants.
+    refresh = EXCHANGE.replace("500ms", "20s")
+
+    def setUp(self):
+        super().setUp()
+        self.go = threading.Event()
+        self.addCleanup(self.go.set)
+
+    def in_flight(self):
+        """How many requests the gateway has under way beside the one that asks."""
+        page = curl(self.gateway.control + "/metrics").body.decode()
+        return int(re.search(r"(?m)^auth_gateway_http_requests_in_flight (\d+)", page).group(1)) - 1
 
     def test_they_cannot_have_it_asked_without_limit(self):
-        self.upstream.whoami = lambda *_: time.sleep(1) or http("401 No")
+        self.upstream.whoami = lambda *_: self.go.wait(20) and http("401 No")
         raws = []
         for number in range(200):
             raws.append(Raw(self.gateway.port))
@@ -277,18 +290,20 @@ class Strangers(CookieCase):
                 "POST /refresh HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 0\r\n"
                 f"Cookie: old_session=guess{number}\r\n\r\n"
             )
+        # Who comes beyond the limit is answered at once, and the others wait.
+        wait_until(lambda: len(self.upstream.asked()) == 128 and self.in_flight() == 128, 10, "as many as may be asked")
+        self.go.set()
         statuses = [raw.response().status for raw in raws]
         for raw in raws:
             raw.close()
-        self.assertEqual(set(statuses), {503})
+        self.assertEqual((statuses.count(401), statuses.count(503)), (128, 200 - 128))
         self.assertEqual(self.upstream.opened, 128)
         # What was under way has ended, and makes room.
         self.upstream.whoami = lambda *_: said(subject="alice")
         self.assertEqual(self.post().status, 200)
 
-
     def test_one_page_has_it_asked_once(self):
-        self.upstream.whoami = lambda *_: time.sleep(0.4) or said(subject="alice")
+        self.upstream.whoami = lambda *_: self.go.wait(20) and said(subject="alice")
         raws = []
         for number in range(40):
             raws.append(Raw(self.gateway.port))
@@ -296,9 +311,12 @@ class Strangers(CookieCase):
                 "POST /refresh HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 0\r\n"
                 f"Cookie: old_session={VALUE}{number % 2}\r\n\r\n"
             )
+        wait_until(lambda: self.in_flight() == 40, 10, "all of them")
         # Some do not wait for it.
         for raw in raws[::5]:
             raw.reset()
+        wait_until(lambda: self.in_flight() == 32, 10, "those that wait")
+        self.go.set()
         replies = [raw.response() for index, raw in enumerate(raws) if index % 5]
         for raw in raws:
             raw.close()

@@ -7,7 +7,7 @@ import time
 import unittest
 
 from clients import curl, login
-from harness import GATEWAY, Gateway, directory
+from harness import GATEWAY, Gateway, directory, wait_until
 from legacy import ALGORITHMS, SECRET, claims, encoded, forged, key_lines, make_key, other_spelling, token
 from upstreams import Upstream
 
@@ -244,7 +244,7 @@ class Once(ExchangeCase):
         self.assertEqual(self.good(gateway, old)["refresh_token"], first["refresh_token"])
         # Its client has the tokens: whoever comes now is somebody else.
         self.assertEqual(curl(gateway.base + "/", token=first["access_token"]).status, 200)
-        time.sleep(0.2)
+        wait_until(lambda: self.sessions(gateway)[0]["confirmed"], what="the note of it")
         self.refused(gateway, old, "credential_exchanged")
         pair = self.good(gateway, first["refresh_token"])
         self.refused(gateway, old, "credential_exchanged")

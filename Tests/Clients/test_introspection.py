@@ -71,6 +71,7 @@ class Introspection(unittest.TestCase):
 
     def test_a_refresh_token_and_its_retry_without_a_trace(self):
         pair = begin("bert")
+        wait_until(lambda: "bert" in str(gateway.audit_log()), what="the event of its beginning")
         audited = len(gateway.audit_log())
         for _ in range(3):
             said = ask(pair["refresh_token"], ).json

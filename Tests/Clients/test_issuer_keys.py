@@ -5,7 +5,7 @@ import os
 import unittest
 
 from certificates import Authority, openssl
-from harness import Gateway, directory
+from harness import Gateway, directory, wait_until
 from identity_provider import ALGORITHMS, PUBLIC_ALGORITHMS, Key, Provider, Secret, ask, base64url
 from upstreams import Upstream
 
@@ -44,6 +44,9 @@ class WithProvider(unittest.TestCase):
     def assert_status(self, gateway, token, status, code=None):
         reply = ask(gateway, token)
         self.assertEqual((reply.status, reply.json["code"] if code else None), (status, code), reply.body)
+
+    def assert_said(self, gateway, words):
+        wait_until(lambda: words in gateway.service_log(), what=words)
 
 
 class Algorithms(WithProvider):
@@ -131,7 +134,7 @@ class Sources(WithProvider):
             gateway = self.gateway(provider.block(keys=f"jwks {provider.origin}/keys {{ tls_ca {trusted}; }}"))
             self.assert_status(gateway, provider.token(), 503, "keys_unavailable")
             self.assertEqual(provider.paths, [])
-            self.assertIn("its keys cannot be fetched", gateway.service_log())
+            self.assert_said(gateway, "its keys cannot be fetched")
 
     def test_discovery_is_meant_where_there_is_no_key(self):
         for path in ("", "/", "/realms/a%20b", "/tenant/v2.0/"):
@@ -155,7 +158,7 @@ class Sources(WithProvider):
             gateway = self.gateway(provider.block(keys="discovery { timeout 1s; }"))
             with self.subTest(issuer):
                 self.assert_status(gateway, provider.token(), 503, "keys_unavailable")
-                self.assertIn("another issuer", gateway.service_log())
+                self.assert_said(gateway, "another issuer")
         self.assertEqual(provider.fetches("/keys"), 0)
 
     def test_keys_by_http_are_not_taken_on_the_word_of_https(self):

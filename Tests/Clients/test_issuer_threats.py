@@ -8,7 +8,7 @@ import unittest
 
 from certificates import openssl
 from clients import curl, login
-from harness import DEMO_ROUTES, Demo, Gateway, directory
+from harness import DEMO_ROUTES, Demo, Gateway, directory, wait_until
 from identity_provider import Key, Provider, Trap, ask, base64url, compact
 from upstreams import Upstream
 
@@ -208,7 +208,7 @@ class Sessions(Case):
             reply = ask(self.gateway, one.token(sub="alice"), f"/account/{path}", method="POST")
             self.assertIn(reply.status, (200, 204), path)
             self.assertTrue(self.alive(pair), path)
-        self.assertIn("without a session", self.gateway.service_log())
+        wait_until(lambda: "without a session" in self.gateway.service_log(), what="a word")
         # Its neighbour, a token of ours, does.
         self.assertEqual(ask(self.gateway, pair["access_token"], "/account/delete", method="POST").status, 200)
         self.assertFalse(self.alive(pair))

@@ -97,9 +97,9 @@ class Limits(unittest.TestCase):
             raw.socket.settimeout(5)
             self.assertEqual(raw.response().status, 408)
             raw.close()
-        time.sleep(0.3)
-        lines = [line for line in gateway.access_log() if line["http.response.status_code"] == 408]
-        self.assertEqual(len(lines), 500)
+        lines = lambda: [line for line in gateway.access_log() if line["http.response.status_code"] == 408]
+        wait_until(lambda: len(lines()) >= 500, 3, "a line for each")
+        self.assertEqual(len(lines()), 500)
 
     def test_crowd_of_slow_readers_is_bounded(self):
         gateway = self.gateway("connections_per_address 2000;")

@@ -82,13 +82,13 @@ class Rotation(Case):
             rotated.append(f"{gateway.access_path}.{number}")
             os.rename(gateway.access_path, rotated[-1])
             gateway.process.send_signal(signal.SIGUSR1)
-            wait_until(lambda: os.path.exists(gateway.access_path), 3, "a new file")
-            time.sleep(0.02)
+            wait_until(
+                lambda: os.path.exists(gateway.access_path) and os.path.getsize(gateway.access_path), 3, "lines in a new file")
         asked = sum(client.stop() for client in clients)
         gateway.stop()
         logged = paths_in(gateway.access_path, *rotated)
         self.assertEqual(len(logged), asked)
-        self.assertGreater(sum(os.path.getsize(path) > 0 for path in rotated), 10)
+        self.assertTrue(all(os.path.getsize(path) > 0 for path in rotated[1:]))
 
     def test_a_file_that_cannot_be_opened_anew_keeps_its_place(self):
         folder = directory()
@@ -172,7 +172,7 @@ class Reload(Case):
         wait_until(
             lambda: "reload refused, the old configuration stays: the audit log /nowhere/audit.log cannot be opened"
             in gateway.service_log(), 3, "the refusal")
-        wait_until(lambda: gateway.audit_log()[-1]["event.action"] == "config_reload_refused", 3, "the event")
+        gateway.events("config_reload_refused", 1)
 
 
 class Trouble(Case):
@@ -308,13 +308,16 @@ class Syslog(Case):
         return gateway
 
     def test_each_line_is_a_message_with_facility_severity_local_time_and_tag(self):
+        began = time.time()
         gateway = self.syslog_gateway()
         get(Raw(gateway.port), "asked")
         gateway.process.send_signal(signal.SIGHUP)
         wait_until(lambda: any("config_reloaded" in line for line in self.take()), 5, "the event")
-        local = time.strftime("%H:", time.gmtime(time.time() + 3 * 3600))
+        # The hour may have begun since the first line.
+        hours = {time.strftime("%H", time.gmtime(at + 3 * 3600)) for at in (began, time.time())}
         for line in self.received:
-            self.assertRegex(line, r"^<\d+>[A-Z][a-z]{2} [ \d]\d " + local + r"\d\d:\d\d \S+\[\d+\]: [^\n]+$")
+            self.assertRegex(line, r"^<\d+>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+\[\d+\]: [^\n]+$")
+            self.assertIn(re.search(r" (\d\d):", line)[1], hours)
         pid = gateway.process.pid
         (access,) = [line for line in self.received if "url.path" in line]
         self.assertRegex(access, rf"^<{17 * 8 + 6}>.* gw\[{pid}\]: {{")
@@ -372,11 +375,14 @@ class Forms(Case):
         # On the public side these are paths as any others.
         self.assertEqual(curl(gateway.base + "/healthz").status, 200)
         seen = lambda: [(line["url.path"], line["http.response.status_code"]) for line in gateway.access_log()]
-        wait_until(lambda: ("/healthz", 200) in seen(), 3, "the last line")
+        wait_until(lambda: len(seen()) >= 4, 3, "the lines")
+        # One of what is not logged would follow soon.
+        time.sleep(0.05)
         self.assertEqual(sorted(seen()), [("/healthz", 200), ("/metrics", 401), ("/sessions", 200), ("/sessions", 401)])
 
     def test_the_fields_of_an_exchange(self):
-        gateway = self.gateway()
+        # One shard, so that the lines stand in the order of the requests.
+        gateway = self.gateway(main="workers 1;")
         trace = "4bf92f3577b34da6a3ce929d0e0e4736"
         curl(gateway.base + "/fields", data="12345", headers=[f"traceparent: 00-{trace}-00f067aa0ba902b7-01"])
         curl(gateway.base + "/fields", headers=[f"traceparent: 00-{trace.upper()}-00f067aa0ba902b7-01"])

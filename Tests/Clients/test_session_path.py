@@ -7,7 +7,7 @@ import time
 import unittest
 
 from clients import curl, login
-from harness import Demo, Gateway
+from harness import Demo, Gateway, wait_until
 
 
 def setUpModule():
@@ -181,8 +181,8 @@ class Refresh(unittest.TestCase):
             self.assertEqual((answer.status, answer.json["code"]), (401, "session_ended"))
             self.assertEqual(refresh(token["refresh_token"]).status, 400)
         sid = claims(pair["access_token"])["sid"]
-        events = [line["event.action"] for line in gateway.audit_log() if line.get("session.id") == sid]
-        self.assertIn("refresh_token_reused", events)
+        events = lambda: [line["event.action"] for line in gateway.audit_log() if line.get("session.id") == sid]
+        wait_until(lambda: "refresh_token_reused" in events(), what="the event")
 
     def test_garbage_ends_nothing(self):
         pair = login(gateway)

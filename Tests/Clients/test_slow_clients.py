@@ -88,10 +88,12 @@ class Requests(Slow):
         self.addCleanup(raw.close)
         raw.send(f"POST {path} HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n")
         began = time.monotonic()
-        raw.socket.settimeout(pause)
-        for _ in range(pieces):
+        for number in range(pieces):
             try:
+                raw.socket.settimeout(10)
                 raw.send(piece)
+                # Until the next one is due: what is late makes none of those behind it later.
+                raw.socket.settimeout(max(0.001, began + (number + 1) * pause - time.monotonic()))
                 raw.receive()
             except TimeoutError:
                 continue

@@ -13,7 +13,7 @@ import unittest
 
 from clients import curl, login
 from faults import FaultyGateway
-from harness import Demo, Gateway, StartFailed
+from harness import Demo, Gateway, StartFailed, wait_until
 from test_session_path import claims
 
 
@@ -166,6 +166,8 @@ class TornLog(StoreCase):
                 for pair in pairs:
                     self.assertEqual(curl(gateway.base + "/whoami", token=pair["access_token"]).status, 200)
                 pairs = [self.refreshed(gateway, pair["refresh_token"]) for pair in pairs]
+                if name != "garbage behind it":
+                    wait_until(lambda: len(self.behind(gateway)) > noted, what="an event")
                 self.assertEqual(len(self.behind(gateway)) > noted, name != "garbage behind it")
                 pairs = [self.refreshed(gateway, pair["refresh_token"]) for pair in pairs]
         gateway.stop()

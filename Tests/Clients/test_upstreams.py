@@ -161,7 +161,7 @@ class DeadServers(Case):
         for _ in range(20):
             self.assertEqual(curl(gateway.base).status, 200)
         out = f"server http://127.0.0.1:{dead} of upstream api: out (3 failures in 10 s)"
-        self.assertEqual(gateway.service_log().count(out), 1)
+        gateway.remarks(out, 1)
         attempts = gateway.service_log().count(f"upstream api at 127.0.0.1:{dead}: Connection refused")
         self.assertLessEqual(attempts, 6)
 
@@ -172,7 +172,7 @@ class DeadServers(Case):
         for _ in range(4):
             self.assertEqual(curl(gateway.base).status, 200)
         name = f"server http://127.0.0.1:{port} of upstream api"
-        self.assertIn(f"{name}: out (1 failures in 300 ms)", gateway.service_log())
+        gateway.remarks(f"{name}: out (1 failures in 300 ms)", 1)
         holder.close()
         back = self.upstream(port, kind=PortUpstream)
 
@@ -181,7 +181,7 @@ class DeadServers(Case):
             return len(back.requests) >= 3
 
         wait_until(is_back, what="requests at the server that has come back")
-        self.assertEqual(gateway.service_log().count(f"{name}: back"), 1)
+        gateway.remarks(f"{name}: back", 1)
 
     def test_a_lone_server_is_never_left_alone(self):
         holder, port = self.dead()
@@ -197,7 +197,7 @@ class DeadServers(Case):
         gateway = self.gateway(*[self.dead()[1] for _ in range(4)], options="tries 2;", main="workers 1;")
         reply = curl(gateway.base)
         self.assertEqual((reply.status, reply.json["code"]), (502, "upstream_connect"))
-        self.assertEqual(gateway.service_log().count("Connection refused"), 2)
+        gateway.remarks("Connection refused", 2)
 
     def test_answers_of_5xx_and_clients_that_leave_take_nobody_out(self):
         error = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
@@ -221,7 +221,8 @@ class DeadServers(Case):
 
 
 class HealthChecks(Case):
-    CHECK = "health_check /healthz { every 200ms; timeout 150ms; fails 2; passes 2; }"
+    # Five in a row, so that a busy machine's one late answer takes nobody out.
+    CHECK = "health_check /healthz { every 200ms; timeout 150ms; fails 5; passes 2; }"
 
     def watched(self):
         """An upstream that answers health checks as it is told, apart from the requests."""
@@ -249,7 +250,7 @@ class HealthChecks(Case):
             ("GET", f"127.0.0.1:{sick.port}", "auth-gateway-health", "close"),
         )
         sick.is_healthy = False
-        wait_until(lambda: f"{name}: out (2 health checks failed: status 503)" in gateway.service_log())
+        wait_until(lambda: f"{name}: out (5 health checks failed: status 503)" in gateway.service_log())
         time.sleep(0.1)
         sick.asked.clear()
         self.assertEqual({status for status, _, _ in statuses(gateway, 20)}, {200})
@@ -257,7 +258,7 @@ class HealthChecks(Case):
         sick.is_healthy = True
         wait_until(lambda: f"{name}: back" in gateway.service_log())
         wait_until(lambda: statuses(gateway, 2) and sick.asked, what="requests for it again")
-        self.assertEqual(gateway.service_log().count(f"{name}: out"), 1)
+        gateway.remarks(f"{name}: out", 1)
 
     def test_when_all_are_sick_none_is_asked(self):
         up = self.watched()
@@ -399,7 +400,7 @@ class Sockets(Case):
         path, alive = os.path.join(directory(), "none.sock"), self.upstream()
         gateway = self.gateway(f"unix:{path}", alive.port, main="workers 1;")
         self.assertEqual([curl(gateway.base).status for _ in range(8)], [200] * 8)
-        self.assertIn(f"server unix:{path} of upstream api: out", gateway.service_log())
+        gateway.remarks(f"server unix:{path} of upstream api: out", 1)
 
     def test_a_listener_on_a_unix_socket(self):
         path = os.path.join(directory(), "http.sock")
@@ -533,7 +534,7 @@ class Names(Case):
         gateway = self.gateway(f"http://api.internal:{port}", options="resolve 1s;")
         reply = curl(gateway.base)
         self.assertEqual((reply.status, reply.json["code"]), (503, "upstream_unavailable"))
-        self.assertIn("upstream api: api.internal: ", gateway.service_log())
+        wait_until(lambda: "upstream api: api.internal: " in gateway.service_log(), what="a word")
         self.means("127.0.0.1")
         wait_until(lambda: curl(gateway.base).status == 200, 5, "an answer")
         # What fails afterwards keeps the last answer.
