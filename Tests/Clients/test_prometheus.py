@@ -11,6 +11,10 @@ import unittest
 import urllib.parse
 import urllib.request
 
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
 from certificates import Authority
 from clients import curl
 from harness import DEMO_ROUTES, ROOT, Demo, Gateway, directory, free_port, launch, wait_until
@@ -92,6 +96,42 @@ class Files(unittest.TestCase):
             self.assertTrue(references and panel["title"])
             for target in [panel] + panel["targets"]:
                 self.assertEqual(target["datasource"], {"type": "prometheus", "uid": "${datasource}"})
+
+
+    def test_all_that_the_dashboard_says_is_known_to_grafana(self):
+        board = dashboard()
+        # What an export has and a dashboard has not, and the text of a query for its editor.
+        for name in ("__inputs", "__requires", "id"):
+            del board[name]
+        for variable in board["templating"]["list"]:
+            variable.pop("definition", None)
+        self.assertEqual(self.unknown(board), [])
+        # Its types do tell: a field that nobody knows is found, wherever it stands.
+        panel = board["panels"][0]
+        for place, name in ((board, "colour"), (panel, "colour"), (panel["options"], "colour"),
+                            (panel["targets"][0], "colour"), (panel["fieldConfig"]["defaults"], "colour")):
+            place[name] = "red"
+            self.assertEqual(len(self.unknown(board)), 1, name)
+            del place[name]
+
+    def unknown(self, board):
+        """The places of what Grafana's own types do not take from a dashboard, or take for something else."""
+        plugins.register_default_plugins()
+        read = json.loads(json.dumps(Dashboard.from_json(board), cls=JSONEncoder))
+        return list(self.differences(board, read, ""))
+
+    def differences(self, ours, theirs, place):
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            for name in ours:
+                if name in theirs:
+                    yield from self.differences(ours[name], theirs[name], f"{place}.{name}")
+                else:
+                    yield f"{place}.{name}"
+        elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+            for index, pair in enumerate(zip(ours, theirs)):
+                yield from self.differences(*pair, f"{place}[{index}]")
+        elif ours != theirs:
+            yield place
 
 
 class Scraped(unittest.TestCase):
