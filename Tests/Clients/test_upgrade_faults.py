@@ -189,6 +189,20 @@ class Signals(Case):
         self.goes_on(gateway)
         self.assertIsNone(older.poll())
 
+    @unittest.skipUnless(os.geteuid() == 0, "only root can make a container's first process")
+    def test_the_first_process_of_a_container_does_not_hand_over_and_says_why(self):
+        gateway = self.gateway(command=["unshare", "-p", "-f", "--kill-child"])
+        with open(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children") as file:
+            first = int(file.read())
+        os.kill(first, signal.SIGUSR2)
+        words = "no hand-over: the container ends with this process, so start another one"
+        wait_until(lambda: gateway.service_log().count(words) == 1, 5, "the refusal")
+        self.assertIsNone(Successor(gateway).ask("take over"))
+        self.assertEqual(gateway.service_log().count(words), 2)
+        self.assertEqual(curl(gateway.base + "/public/").status, 200)
+        os.kill(first, signal.SIGTERM)
+        self.assertEqual(gateway.process.wait(10), 0)
+
     def test_a_reload_meanwhile_is_refused_aloud_and_works_afterwards(self):
         gateway = self.gateway()
         successor = self.successor(gateway, "take over")

@@ -77,6 +77,10 @@ extension RunCommand {
     }
 
     private func beginHandOver(_ successor: Conversation) {
+        if isFirstProcess {
+            successor.end()
+            return
+        }
         // One that has gone and left the store closed may have another one after it.
         guard let server, !isStopping, handOver.map({ $0.failures > 0 }) ?? true else {
             successor.end()
@@ -196,6 +200,7 @@ extension RunCommand {
 
     /// SIGUSR2: starts the program that stands now where this one did, and has it take over.
     func startSuccessor() {
+        if isFirstProcess { return }
         let arguments = CommandLine.arguments.filter { $0 != Self.takeOverOption } + [Self.takeOverOption]
         do throws(SystemError) {
             _ = try Processes.start(arguments)
@@ -203,6 +208,13 @@ extension RunCommand {
         } catch {
             logs?.service.error("no successor can be started: \(error)")
         }
+    }
+
+    /// Whether a container would end with this process, and with it the successor; then that is said.
+    private var isFirstProcess: Bool {
+        if getpid() != 1 { return false }
+        logs?.service.error("no hand-over: the container ends with this process, so start another one")
+        return true
     }
 
     /// In a successor that its predecessor has started: starts it once more, and ends. systemd waits, when it
