@@ -291,6 +291,12 @@ upstream api {{ server http://127.0.0.1:{upstream_port}; {upstream} }}
                     return int(line.split()[1])
         raise AssertionError("no VmRSS")
 
+    def processor_seconds(self):
+        """What it has worked since it began, which the load of the machine does not change."""
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 def _exactly(found, count, seconds, what):
     """What is found, when it is exactly so much: logs are written behind the answers."""
