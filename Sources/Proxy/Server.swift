@@ -84,10 +84,10 @@ package final class Server {
     /// it is certain that who passed them on needs them no more.
     package func closeUnclaimed() {
         for unclaimed in inherited {
+            unclaimed.shutDown()
             runtime.services.log.warning(
                 "the socket on \(unclaimed.address) that was passed on is closed: no 'listen' names it"
             )
-            unclaimed.shutDown()
         }
         inherited = []
     }

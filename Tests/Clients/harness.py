@@ -84,6 +84,17 @@ def free_port():
             return port
 
 
+def listen(host="127.0.0.1", backlog=512):
+    """A listener on a port of the system's choice, but for those that were called free: whoever was told so comes
+    back for it, or means to find nobody there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    while True:
+        listener = socket.create_server((host, 0), family=family, backlog=backlog)
+        if listener.getsockname()[1] not in _ports:
+            return listener
+        listener.close()
+
+
 def launch(arguments, **options):
     """A process that ends with the run."""
     process = subprocess.Popen(arguments, **options)
@@ -290,6 +301,12 @@ upstream api {{ server http://127.0.0.1:{upstream_port}; {upstream} }}
                 if line.startswith("VmRSS:"):
                     return int(line.split()[1])
         raise AssertionError("no VmRSS")
+
+    def processor_seconds(self):
+        """What it has worked since it began, which the load of the machine does not change."""
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _exactly(found, count, seconds, what):

@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from clients import Raw, curl
-from harness import free_port
+from harness import free_port, listen
 
 # RFC 7518 §3.1 without "none", and RFC 8037 §3.1.
 PUBLIC_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -271,7 +271,7 @@ class Trap:
     """A listener that nobody is to come to."""
 
     def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = listen()
         self.port = self.listener.getsockname()[1]
         self.visits = 0
         threading.Thread(target=self._accept, daemon=True).start()

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 
+from harness import listen
 from rfc_reader import TOKEN, Incomplete, Malformed, read_request, read_responses
 
 CANONICAL = re.compile(rb"%s: (?:|[^ \t]|[^ \t].*[^ \t])" % TOKEN, re.DOTALL)
@@ -47,7 +48,7 @@ class Witness:
         self.answer = answer or (lambda request: None)
         self.requests, self.torn, self.faults, self.opened = [], [], [], 0
         self.seen = set()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.listener = listen()
         self.port = self.listener.getsockname()[1]
         self.sockets = []
         threading.Thread(target=self._accept, daemon=True).start()

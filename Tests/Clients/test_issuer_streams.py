@@ -119,10 +119,11 @@ class Flood(unittest.TestCase):
             statuses += [self.connection.response().status for _ in part]
         return statuses
 
-    def seconds(self, tokens):
-        began = time.monotonic()
+    def work(self, tokens):
+        """What asking with these tokens costs the gateway, in seconds of a processor."""
+        began = self.gateway.processor_seconds()
         self.assertEqual(set(self.send(tokens)), {200})
-        return time.monotonic() - began
+        return self.gateway.processor_seconds() - began
 
     def tokens(self, key):
         pad = "x" * self.PADDING
@@ -131,17 +132,17 @@ class Flood(unittest.TestCase):
 
     def test_neither_good_nor_bad_tokens_grow_it_and_the_hot_ones_stay(self):
         hot = [provider.token(jti=f"hot-{number}") for number in range(400)]
-        cold = self.seconds(hot)
-        self.seconds(hot)
-        warm = min(self.seconds(hot) for _ in range(3))
+        cold = self.work(hot)
+        self.work(hot)
+        warm = min(self.work(hot) for _ in range(3))
         # A signature of ES512 costs far more than everything else about a token: what is remembered shows.
         self.assertLess(warm, cold / 2)
         between = (warm + cold) / 2
         before = self.gateway.memory_kilobytes()
         self.assertEqual(set(self.send(self.tokens(provider.key))), {200})
         self.assertLess(self.gateway.memory_kilobytes() - before, self.GROWTH_KILOBYTES)
-        self.assertLess(self.seconds(hot), between)
+        self.assertLess(self.work(hot), between)
         after = self.gateway.memory_kilobytes()
         self.assertEqual(set(self.send(self.tokens(Key("ES512", "main")))), {401})
         self.assertLess(self.gateway.memory_kilobytes() - after, 8_000)
-        self.assertLess(self.seconds(hot), between)
+        self.assertLess(self.work(hot), between)

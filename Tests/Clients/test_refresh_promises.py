@@ -36,7 +36,7 @@ def setUpModule():
     demo, judge = Demo(), Judge()
     gateway = FaultyGateway(
         demo.port, main=f"workers {SHARDS}; upstream judge {{ server http://127.0.0.1:{judge.upstream.port}; }}",
-        refresh="access_check judge /internal/access { timeout 500ms; }")
+        refresh="access_check judge /internal/access { timeout 5s; }")
 
 
 def tearDownModule():

@@ -3,6 +3,8 @@
 import socket
 import threading
 
+from harness import listen
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -96,8 +98,7 @@ class Upstream:
         self.answer = answer or (lambda request, connection: OK)
         self.reads_body = reads_body
         self.requests, self.opened = [], 0
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.listener = socket.create_server((host, 0), family=family, backlog=512)
+        self.listener = listen(host)
         self.port = self.listener.getsockname()[1]
         self.connections = []
         threading.Thread(target=self._accept, daemon=True).start()
