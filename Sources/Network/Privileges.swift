@@ -27,6 +27,9 @@ package enum Privileges {
         }
     }
 
+    /// Who this is, also where the number has no name, as in most containers.
+    package static var userNumber: UInt32 { geteuid() }
+
     /// Whether this is root.
     package static var areRoots: Bool { geteuid() == 0 }
 

@@ -26,6 +26,8 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
 extension SystemError {
     /// There is no such file.
     package var isNotFound: Bool { code == ENOENT }
+    /// This user may not.
+    package var isDenied: Bool { code == EACCES }
     /// Nobody listens there.
     package var isRefusal: Bool { code == ECONNREFUSED }
 }

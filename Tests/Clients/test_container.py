@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 from clients import curl, login
-from harness import GATEWAY, ROOT, Demo, Gateway
+from harness import GATEWAY, ROOT, Demo, Gateway, StartFailed
 
 NOBODY = "65532"
 # Read-only but for one folder; then no user's rights.
@@ -56,6 +56,17 @@ class Container(unittest.TestCase):
         self.assertEqual(self.health("--live").returncode, 0)
         self.assertEqual(self.gateway.process.wait(10), 0)
 
+    def test_a_folder_that_is_not_its_own_is_refused_with_whose_it_has_to_be(self):
+        os.mkdir(self.gateway.state)
+        with self.assertRaises(StartFailed) as failed:
+            self.start()
+        self.assertEqual(failed.exception.code, 1)
+        self.assertIn(f"{self.gateway.state}/keys cannot be made: Permission denied", failed.exception.text)
+        self.assertIn(f"user {NOBODY} has to own", failed.exception.text)
+        os.chown(self.gateway.state, int(NOBODY), int(NOBODY))
+        self.start()
+        self.gateway.stop()
+
     def health(self, *options):
         return subprocess.run(
             self.command + [GATEWAY, "healthcheck", "-c", self.gateway.config, *options], capture_output=True)
@@ -66,14 +77,48 @@ class Container(unittest.TestCase):
 
 
 class Image(unittest.TestCase):
+    def setUp(self):
+        self.dockerfile = read("deploy/container/Dockerfile")
+        self.copied = re.findall(r"(?m)^COPY (?!--from)(\S+)", self.dockerfile)
+
     def test_its_file_says_what_is_tried_here(self):
-        with open(os.path.join(ROOT, "deploy/container/Dockerfile")) as file:
-            text = file.read()
-        self.assertRegex(text, rf"(?m)^USER {NOBODY}:{NOBODY}$")
-        self.assertRegex(text, r"(?m)^HEALTHCHECK .*auth-gateway\", \"healthcheck\"\]$")
-        self.assertIn("--static-swift-stdlib", text)
-        for source in re.findall(r"(?m)^COPY (?!--from)(\S+)", text):
+        self.assertRegex(self.dockerfile, rf"(?m)^USER {NOBODY}:{NOBODY}$")
+        self.assertRegex(self.dockerfile, r"(?m)^HEALTHCHECK .*auth-gateway\", \"healthcheck\"\]$")
+        self.assertIn("--static-swift-stdlib", self.dockerfile)
+
+    def test_its_build_has_what_the_package_needs(self):
+        manifest = read("Package.swift")
+        builder = self.dockerfile.split("\nFROM ")[1]
+        for package in re.findall(r"\.apt\(\[\"([^\"]+)", manifest):
+            self.assertIn(f" {package} ", builder)
+        for folder in ["Package.swift", "Sources", "Tests"]:
+            self.assertIn(folder, self.copied)
+        for path in re.findall(r"path: \"([^\"]+)", manifest):
+            self.assertIn(path.split("/")[0], self.copied)
+        tools = re.search(r"swift-tools-version: (\d+)\.(\d+)", manifest)
+        toolchain = re.match(r"swift:(\d+)\.(\d+)-", builder)
+        self.assertGreaterEqual(numbers(toolchain), numbers(tools))
+
+    def test_only_what_it_copies_goes_along(self):
+        lines = read("deploy/container/Dockerfile.dockerignore").splitlines()
+        rules = [line for line in lines if not line.startswith("#")]
+        self.assertEqual(rules[0], "*")
+        self.assertCountEqual([rule[1:] for rule in rules if rule.startswith("!")], self.copied)
+        for source in self.copied:
             self.assertTrue(os.path.exists(os.path.join(ROOT, source)), source)
+        # No target of the package is kept back.
+        manifest = read("Package.swift")
+        for kept in [rule for rule in rules[1:] if not rule.startswith("!")]:
+            self.assertNotIn(f'"{os.path.basename(kept)}"', manifest)
+
+
+def read(path):
+    with open(os.path.join(ROOT, path)) as file:
+        return file.read()
+
+
+def numbers(match):
+    return tuple(map(int, match.groups()))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,10 @@ struct StateDirectory {
         do throws(SystemError) {
             try Files.makePrivateDirectory(path)
         } catch {
-            throw Problem(reason: "the state directory \(path) cannot be made: \(error.reason)")
+            // Whoever has made the folder for a container or a service may have kept it.
+            let remedy =
+                error.isDenied ? "; user \(Privileges.userNumber) has to own the folder it is in" : ""
+            throw Problem(reason: "the state directory \(path) cannot be made: \(error.reason)\(remedy)")
         }
     }
 
