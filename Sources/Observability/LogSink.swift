@@ -58,6 +58,8 @@ package final class LogSink: Sendable {
         let writer: any LogWriter
         var bytes: [UInt8] = []
         var written = 0
+        /// Bytes that the writer has ever taken.
+        var total = 0
     }
 
     private enum Outcome { case done, more, stuck }
@@ -106,7 +108,7 @@ package final class LogSink: Sendable {
     /// no line to both.
     package func reopen(_ failed: @escaping @Sendable (String) -> Void) {
         queue.async { [self] in
-            while writeBatch() == .more {}
+            writeBacklog()
             let problem = hand.withLock { hand in
                 if let problem = hand.writer.reopen() { return problem as String? }
                 // A line of which only a part has found room begins anew in the new file.
@@ -146,6 +148,13 @@ package final class LogSink: Sendable {
         }
     }
 
+    /// Writes what has been handed in by now: of a slow destination under load there is always more.
+    private func writeBacklog() {
+        let backlog = waiting.withLock { $0.bytes.count + $0.inHand }
+        let end = hand.withLock { $0.total } + backlog
+        while hand.withLock({ $0.total }) < end, writeBatch() == .more {}
+    }
+
     /// Writes whole lines, up to a batch of them.
     private func writeBatch() -> Outcome {
         hand.withLock { hand in
@@ -156,6 +165,7 @@ package final class LogSink: Sendable {
             let writing = hand.writer.write(
                 hand.bytes.span.extracting(hand.written..<Self.batchEnd(hand.bytes, from: hand.written)))
             hand.written += writing.count
+            hand.total += writing.count
             let left = hand.bytes.count - hand.written
             waiting.withLock { ($0.inHand, $0.problem) = (left, writing.problem) }
             return writing.problem == nil ? .more : .stuck

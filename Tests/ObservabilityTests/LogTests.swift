@@ -138,6 +138,36 @@ struct LogSinkTests {
         #expect(paper.lines.map { $0 + "\n" } == Array(tenLines[whole...]))
     }
 
+    @Test("under a load that never ends, a slow destination is opened anew as well")
+    func reopenedUnderLoad() {
+        let paper = Paper()
+        let (began, gate) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        let count = Mutex(0)
+        let fed = Mutex<LogSink?>(nil)
+        // With each line that is written comes another one.
+        let sink = LogSink(
+            label: "test",
+            writer: paper.writer {
+                let number = count.withLock { count in
+                    count += 1
+                    return count
+                }
+                if number < 100 { _ = fed.withLock { $0 }?.append(Array("\(number)\n".utf8), bytesMax: 1000) }
+                if number == 1 {
+                    began.signal()
+                    gate.wait()
+                }
+            })
+        fed.withLock { $0 = sink }
+        _ = sink.append(Array("0\n".utf8), bytesMax: 1000)
+        began.wait()
+        sink.reopen { Issue.record("\($0)") }
+        gate.signal()
+        sink.flush()
+        #expect(paper.pages == [["0", "1"]])
+        #expect(paper.lines == (2..<100).map(String.init))
+    }
+
     @Test("a batch is whole lines and at most 64 kB, unless one line is longer")
     func batches() {
         let gate = DispatchSemaphore(value: 0)
