@@ -31,6 +31,11 @@ package struct Diagnostic: Sendable, Equatable, CustomStringConvertible {
         return lines.joined(separator: "\n")
     }
 
+    /// The same in one line, for a log that has a severity of its own.
+    package var inOneLine: String {
+        "\(file):\(line):\(column): \(message)" + (help.map { "; \($0)" } ?? "")
+    }
+
     package var description: String { rendered }
 }
 

@@ -20,4 +20,11 @@ package enum Processes {
     /// One that was started here and has ended since, with its status as wait(2) tells it; nil when there is
     /// none.
     package static func ended() -> (process: Int32, status: Int32)? { Syscalls.endedProcess() }
+
+    /// How a process has ended, in words: wait(2) has the exit code in the second byte, and a signal in the
+    /// first.
+    package static func way(ofStatus status: Int32) -> String {
+        let signal = status & 0x7F
+        return signal == 0 ? "with exit code \(status >> 8 & 0xFF)" : "by signal \(signal)"
+    }
 }

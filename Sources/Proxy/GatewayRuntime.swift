@@ -23,6 +23,8 @@ package final class GatewayRuntime: Sendable {
     let hasTLS: Bool
     /// The line of RFC 6797 that answers over TLS carry; empty for none.
     let strictTransportLine: [UInt8]
+    /// Where plain HTTP leads to, on listeners that do nothing else.
+    let redirect: HTTPSRedirect
     /// How often one client may call the refresh endpoints; nil is as often as it likes.
     let refreshRate: RateLimiter?
     /// What there is room for in each token.
@@ -47,6 +49,7 @@ package final class GatewayRuntime: Sendable {
         trustedProxies = TrustedProxies(ranges: configuration.trustedProxies)
         hasTLS = configuration.listeners.contains { $0.security == .tls }
         strictTransportLine = Self.strictTransportLine(configuration)
+        redirect = HTTPSRedirect(configuration)
         refreshRate = configuration.refreshToken.rate.map(RateLimiter.init)
         claimsRoom = ClaimsRoom(
             configuration.accessToken, signatureOverhead: keys.signatureOverhead)
@@ -88,6 +91,7 @@ package final class GatewayRuntime: Sendable {
         trustedProxies = other.trustedProxies
         hasTLS = other.hasTLS
         strictTransportLine = other.strictTransportLine
+        redirect = other.redirect
         refreshRate = other.refreshRate
         claimsRoom = ClaimsRoom(
             other.configuration.accessToken, signatureOverhead: keys.signatureOverhead)

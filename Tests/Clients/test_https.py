@@ -17,6 +17,7 @@ upstream demo {{ server http://127.0.0.1:{demo}; }}
 route /login {{ upstream demo; access anonymous; login; }}
 route /public/ {{ upstream api; access anonymous; }}
 route / {{ upstream api; }}
+route other.test/ {{ upstream api; }}
 """
 STS = b"Strict-Transport-Security: max-age=1; preload\r\nstrict-transport-security: max-age=2\r\n"
 
@@ -87,6 +88,12 @@ class Redirect(unittest.TestCase):
         self.assert_leads_to(self.ask("/a", *forwarded), "/a")
         for scheme in ("http", "https", "HTTP"):
             self.assert_leads_to(self.ask(f"{scheme}://evil.example/a?b", host="evil.example"), "/a?b")
+
+    def test_another_host_of_ours_is_kept(self):
+        for host in ("other.test", "OTHER.test:80"):
+            answer = self.ask("/a?b", "X-Forwarded-Host: evil.example", host=host)
+            self.assertEqual(
+                (answer.status, answer.one("location")), (308, f"https://other.test:{gateway.port}/a?b"))
 
     def test_old_client_needs_no_host(self):
         self.assert_leads_to(self.ask("/a", version="1.0", host=None), "/a")

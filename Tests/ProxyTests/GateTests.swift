@@ -169,6 +169,7 @@ struct SameOriginTests {
             "Sec-Fetch-Site: same-origin\r\n", "Sec-Fetch-Site: none\r\n",
             "Origin: https://api.example.com\r\n",
             "Origin: https://evil.example\r\nSec-Fetch-Site: same-origin\r\n",
+            "Origin: https://h\r\n",
         ])
     func shown(_ fields: String) throws {
         let head = try Heads.request("POST / HTTP/1.1\r\nHost: h\r\n\(fields)\r\n")
@@ -181,7 +182,9 @@ struct SameOriginTests {
         arguments: [
             "", "Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n", "Origin: null\r\n",
             "Origin: http://api.example.com\r\n", "Origin: https://api.example.com.evil.example\r\n",
-            "Origin: https://api.example.com:444\r\n",
+            "Origin: https://api.example.com:444\r\n", "Origin: http://h\r\n", "Origin: https://h:444\r\n",
+            "Origin: https://hh\r\n", "Origin: https://\r\n", "Origin: h\r\n",
+            "Origin: https://h\r\nSec-Fetch-Site: same-site\r\n",
             "Origin: https://api.example.com\r\nSec-Fetch-Site: cross-site\r\n",
             "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site\r\n",
             "Origin: https://api.example.com\r\nOrigin: https://api.example.com\r\n",

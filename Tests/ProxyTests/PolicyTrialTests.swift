@@ -159,6 +159,36 @@ struct PolicyFindingsTests {
         #expect(try warnings(text + "expect GET /admin/publicx anonymous 401;").count == 1)
     }
 
+    @Test("a stripped prefix that leads past another route's rules is a warning, until they are the same")
+    func bypass() throws {
+        let admin = Self.base + "route /admin/ { upstream api; require claim role admin; } "
+        let old = "route /old/ { upstream api; strip_prefix; } "
+        let found = try warnings(admin + old)
+        #expect(found.count == 1)
+        #expect(found.first?.contains("/old/admin/ arrives as /admin/,") == true)
+        for closed in [
+            "route /old/admin { respond 404; }", "expect GET /old/admin/x token forwarded;",
+            "expect GET /old/admin/ anonymous 401; route /old/admin/ { upstream api; }",
+        ] {
+            #expect(try warnings(admin + old + closed) == [], "\(closed)")
+        }
+        #expect(try warnings(admin + old + "expect GET /old/x token forwarded;").count == 1)
+        #expect(try warnings(admin + "route /old/ { upstream api; }") == [])
+        let guarded = "route /old/ { upstream api; strip_prefix; require claim role admin; }"
+        #expect(try warnings(admin + guarded) == [])
+        #expect(try warnings(admin + guarded.replacing("admin; }", with: "admin user; }")).count == 1)
+        let elsewhere = "upstream b { server http://127.0.0.1:9001; } route /b/ { upstream b; strip_prefix; }"
+        #expect(try warnings(admin + elsewhere) == [])
+    }
+
+    @Test("an anonymous route with a stripped prefix opens all that a token is needed for")
+    func bypassWithoutToken() throws {
+        let open = "route /public/ { upstream api; strip_prefix; access anonymous; } "
+        #expect(try warnings(Self.base + open).count == 1)
+        #expect(try warnings("route / { upstream api; access anonymous; } " + open) == [])
+        #expect(try warnings(open).allSatisfy { !$0.contains("arrives as") })
+    }
+
     @Test(
         "a route that no request takes is a warning",
         arguments: [

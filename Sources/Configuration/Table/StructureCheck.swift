@@ -79,6 +79,8 @@ package struct StructureCheck {
         var help = "\(block.phrase) knows \(here.joined(separator: ", "))"
         if let near {
             help = "did you mean '\(near)'?"
+        } else if let counterpart = NginxWords.counterpart(of: statement.name) {
+            help = "nginx's '\(statement.name)' is \(counterpart)"
         } else if let far = EditDistance.nearest(to: statement.name, in: DirectiveTable.rows.map(\.name)) {
             let places = DirectiveTable.rows(named: far).flatMap(\.blocks).map(\.phrase)
             help = "did you mean '\(far)'?"

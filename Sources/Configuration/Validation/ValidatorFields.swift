@@ -104,7 +104,7 @@ extension Validator {
         "proxy-authenticate", "proxy-authorization", "proxy", "content-length", "expect",
     ]
     /// What only the gateway may say; it is taken from every client and needs no removing.
-    private static let gatewayFields: Set<String> = ["forwarded", "via", "x-real-ip"]
+    private static let gatewayFields: Set<String> = ["forwarded", "via"]
     private static let gatewayPrefixes = ["x-auth-", "x-forwarded-", "session-"]
     /// A cookie is between an upstream and its clients: a fixed one would make all of them the same one.
     private static let unsettableFields: Set<String> = ["cookie"]
@@ -137,6 +137,11 @@ extension Validator {
             throw ValueProblem(
                 reason: "belongs to the connection or to the framing of messages, which are the gateway's",
                 help: "it is never passed on as the client sent it")
+        }
+        if folded == "x-real-ip" {
+            throw ValueProblem(
+                reason: "is a field that upstreams never get, whoever sends it",
+                help: "they find the client's address in X-Forwarded-For")
         }
         if gatewayFields.contains(folded) || gatewayPrefixes.contains(where: folded.hasPrefix) {
             throw ValueProblem(

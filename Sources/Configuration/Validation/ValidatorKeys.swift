@@ -128,7 +128,7 @@ extension Validator {
             guard let found = files.environmentValue(name) else {
                 report.error(
                     "the environment variable of this secret is not set", at: argument.location,
-                    help: "the form is env:NAME")
+                    help: "set it wherever this command runs, as the service has it; or use file:PATH")
                 return nil
             }
             text = found

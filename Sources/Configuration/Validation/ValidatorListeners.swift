@@ -152,15 +152,19 @@ extension Validator {
         switch url.scheme {
         case .http:
             let cookies = "access and refresh cookies travel without Secure"
-            let isLoopback = (try? AddressDecoding.url(url.origin, example: ""))?.isLoopback ?? false
+            let parts = try? AddressDecoding.url(url.origin, example: "")
+            // RFC 6761 §6.3: names below localhost are loopback too, and browsers take them for that.
+            let isLoopback = parts?.isLoopback == true || parts?.host.hasSuffix(".localhost") == true
             if hasTLS {
                 report.warning(
                     "\(cookies) although a listener has TLS: the public URL is plain http", at: location,
                     help: "add: public_url https://api.example.com; with the name of its certificate")
             } else if let given, !isLoopback {
+                // Fetch Metadata §2: no Sec-Fetch field "if ... not a potentially trustworthy URL".
                 report.warning(
-                    "\(cookies): this public URL is plain http", at: given,
-                    help: "use https://, or a loopback host to develop with")
+                    "browsers cannot log in by plain http, where they do not say whose page a request comes"
+                        + " from: they get JSON; and cookies travel without Secure", at: given,
+                    help: "use https://, or a loopback host to develop with, such as http://localhost:8080")
             }
             for listen in redirecting {
                 report.error(

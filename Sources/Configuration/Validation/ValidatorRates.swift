@@ -1,5 +1,7 @@
 // The meaning of `rate`, for the refresh endpoints and for routes: a token bucket for each client.
 
+import Primitives
+
 extension Validator {
     /// `N/s|N/m|N/h [burst=N]`, and `[by=address|subject]` where the form of the directive has it.
     func rate(_ entry: Entry, isAnonymous: Bool = false) -> RateConfiguration? {
@@ -27,7 +29,9 @@ extension Validator {
 
     private static func requestsPerHour(_ text: String) throws(ValueProblem) -> Int {
         let units = [("/s", 3_600), ("/m", 60), ("/h", 1)]
-        guard let (unit, factor) = units.first(where: { text.hasSuffix($0.0) }) else {
+        guard let (unit, factor) = units.first(where: { text.hasSuffix($0.0) }),
+            text.dropLast(unit.count).utf8.allSatisfy(ASCII.isDigit)
+        else {
             throw ValueProblem(
                 reason: "is not a rate of requests",
                 help: "a number for each second, minute or hour, such as 10/s, 30/m or 100/h")

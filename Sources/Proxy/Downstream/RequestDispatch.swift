@@ -34,7 +34,9 @@ extension DownstreamConnection {
         case nil: exchange.maxForwards = MaxForwards.read(head).map { $0 - 1 }
         }
         if role.redirectsToHTTPS {
-            let origin = shard.runtime.configuration.publicURL.origin
+            let origin = head.block.withBytes {
+                shard.runtime.redirect.origin(for: $0.extracting(head.authority.offsets))
+            }
             // RFC 9110 §15.4.9: 308 keeps the method.
             respond(.redirect(308, to: origin + String(decoding: sentTarget, as: UTF8.self)))
             return

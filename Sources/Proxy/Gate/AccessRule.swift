@@ -238,8 +238,9 @@ enum AccessRule {
 /// The defence against cross-site requests that ride on a cookie.
 enum SameOrigin {
     /// Whether a request shows that it comes from our own origin, or from nobody's page: `Sec-Fetch-Site`,
-    /// which no script can set, else `Origin`, which browsers send with every unsafe request. Neither is no
-    /// evidence.
+    /// which no script can set, else `Origin`, which browsers send with every unsafe request and with every
+    /// WebSocket handshake. Neither is no evidence. Of several host names of ours each is its own origin:
+    /// cookies are of one host, and no page can have its browser write another `Host`.
     static func isShown(by head: borrowing RequestHead, _ publicOrigin: [UInt8]) -> Bool {
         if head.block.first(.secFetchSite) != nil {
             return head.block.count(of: .secFetchSite) == 1
@@ -248,6 +249,16 @@ enum SameOrigin {
         }
         guard let index = head.block.first(.origin), head.block.count(of: .origin) == 1 else { return false }
         let value = head.block.fields[index].value
-        return head.block.withBytes { $0.extracting(value.offsets).equals(publicOrigin.span) }
+        let host = head.authority
+        return head.block.withBytes { bytes in
+            let sent = bytes.extracting(value.offsets)
+            if sent.equals(publicOrigin.span) { return true }
+            // RFC 6454 §6.2: scheme and authority. The scheme is that of the public URL.
+            guard let colon = publicOrigin.firstIndex(of: UInt8(ascii: ":")) else { return false }
+            let schemeCount = colon + "://".utf8.count
+            return !host.isEmpty && sent.count == schemeCount + host.count
+                && sent.extracting(0..<schemeCount).equals(publicOrigin.span.extracting(0..<schemeCount))
+                && sent.extracting(schemeCount...).equals(bytes.extracting(host.offsets))
+        }
     }
 }

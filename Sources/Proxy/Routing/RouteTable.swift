@@ -142,7 +142,7 @@ struct RouteTable: Sendable {
     func route(path: Span<UInt8>, authority: Span<UInt8>, reading: Reading = .strict) -> Route? {
         let routes = reading == .strict ? routes : looseRoutes
         if !hasHosts { return routes.first { $0.matches(path, reading) } }
-        let host = hostName(authority)
+        let host = Self.hostName(authority)
         return routes.first { route in
             guard let wanted = route.host else { return route.matches(path, reading) }
             return wanted == host && route.matches(path, reading)
@@ -150,7 +150,7 @@ struct RouteTable: Sendable {
     }
 
     /// The host of an authority: without port, in lower case, without the final dot of an absolute name.
-    private func hostName(_ authority: Span<UInt8>) -> [UInt8] {
+    static func hostName(_ authority: Span<UInt8>) -> [UInt8] {
         var end = authority.count
         var index = end
         while index > 0, ASCII.isDigit(authority[index - 1]) { index -= 1 }

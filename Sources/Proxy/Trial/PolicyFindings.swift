@@ -36,6 +36,10 @@ package enum PolicyFindings {
             if dead.isEmpty, !meant.contains(route.label) {
                 findings += unprotected(route, configuration.routes)
             }
+            if dead.isEmpty {
+                let tried = verdicts.compactMap { $1.route?.label == route.label ? $1.forwardedPath : nil }
+                findings += bypassing(route, configuration.routes, trial.policy, tried)
+            }
             if route.isObserved {
                 findings.append(
                     Diagnostic(
@@ -95,6 +99,45 @@ package enum PolicyFindings {
                 help: "the protected one is at \(nearest.place); where this is meant, say so: "
                     + "expect \(route.methods.first ?? "GET") \(sampleTarget(route)) anonymous 200;")
         ]
+    }
+
+    /// With `strip_prefix` a route leads to every path of its upstream: `/old/admin` is `/admin` to the API,
+    /// and past the route that guards it.
+    ///
+    /// - Parameter tried: what expectations have been forwarded to by this route; who has written one knows.
+    private static func bypassing(
+        _ route: RouteConfiguration, _ routes: [RouteConfiguration], _ policy: RequestPolicy,
+        _ tried: [String]
+    ) -> [Diagnostic] {
+        if !route.stripsPrefix || route.path == "/" { return [] }
+        let prefix = route.path.hasSuffix("/") ? String(route.path.dropLast()) : route.path
+        let authority = Array((route.host ?? "any.invalid").utf8)
+        let passed = routes.first { guarded in
+            guard guarded.destination == route.destination, !guarded.stripsPrefix, asksMore(guarded, route),
+                guarded.host == nil || route.host == nil || guarded.host == route.host,
+                !tried.contains(where: { RoutePath.lies($0, under: guarded.path) }),
+                case .route(let taken) = policy.choose(
+                    path: Array((prefix + guarded.path).utf8).span, authority: authority.span)
+            else { return false }
+            return taken.configuration.label == route.label
+        }
+        guard let passed else { return [] }
+        let target = prefix + passed.path
+        return [
+            Diagnostic(
+                .warning,
+                "this route leads past another: \(target) arrives as \(passed.path), without the rules of"
+                    + " route \(passed.label)", at: route.place,
+                help: "that one is at \(passed.place); close it: route \(target) { respond 404; } or, where"
+                    + " this is meant, say so with an 'expect'")
+        ]
+    }
+
+    /// Whether a route asks something of a request that another does not.
+    private static func asksMore(_ route: RouteConfiguration, _ other: RouteConfiguration) -> Bool {
+        if route.access == .required && other.access != .required { return true }
+        return !route.requiredScopes.allSatisfy(other.requiredScopes.contains)
+            || !route.requiredClaims.allSatisfy(other.requiredClaims.contains)
     }
 
     /// A target that takes the route.
@@ -165,6 +208,12 @@ extension [Diagnostic] {
 }
 
 extension TrialVerdict {
+    /// The path that an upstream is asked for; nil where none is.
+    fileprivate var forwardedPath: String? {
+        guard case .forwarded(let forwarding) = outcome else { return nil }
+        return String(forwarding.target.prefix { $0 != "?" })
+    }
+
     /// Whether a request gets what it asks for.
     fileprivate var isOpen: Bool {
         switch outcome {

@@ -168,7 +168,10 @@ extension VerbTable {
         Verb(
             name: "sessions end", operands: [sessionID], options: [configuration],
             summary: "end a session",
-            description: ["Ends a session; its tokens are refused from the next request on."],
+            description: [
+                "Ends a session; its tokens are refused from the next request on. All of a subject's are "
+                    + "ended by the control listener: DELETE /subjects/SUBJECT/sessions."
+            ],
             exits: [done, Verb.Exit(.failure, "there is no such session"), badConfiguration],
             examples: [Verb.Example("auth-gateway sessions end \(exampleSID)", "log this client out")]),
         Verb(

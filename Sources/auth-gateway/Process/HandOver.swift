@@ -229,8 +229,8 @@ extension RunCommand {
     func noteEndedProcesses() {
         while let ended = Processes.ended() {
             if ended.status == 0 { continue }
-            logs?.service.error(
-                "process \(ended.process), which was to take over, has ended with \(ended.status)")
+            let way = Processes.way(ofStatus: ended.status)
+            logs?.service.error("process \(ended.process), which was to take over, has ended \(way)")
         }
     }
 

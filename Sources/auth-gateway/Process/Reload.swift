@@ -109,8 +109,8 @@ extension RunCommand {
     private func tell(_ findings: [Diagnostic]) {
         for finding in findings {
             switch finding.severity {
-            case .error: services?.log.error(finding.rendered)
-            case .warning: services?.log.warning(finding.rendered)
+            case .error: services?.log.error(finding.inOneLine)
+            case .warning: services?.log.warning(finding.inOneLine)
             }
         }
     }
