@@ -46,10 +46,18 @@ extension DownstreamConnection {
         pump()
     }
 
+    func respond(_ answer: PreflightAnswer) {
+        exchange.isPreflight = true
+        respond(LocalResponse(status: answer.status, lines: answer.fields))
+    }
+
     /// What lets a page of another origin read the answer; also a refusal, which it could not tell from a
     /// broken network otherwise.
     private var crossOriginLines: [UInt8] {
-        guard let crossOrigin = exchange.route?.crossOrigin, !exchange.isPreflight else { return [] }
+        let refreshOrigins = exchange.isRefresh ? shard.runtime.policy.refreshOrigins : nil
+        guard let crossOrigin = exchange.route?.crossOrigin ?? refreshOrigins, !exchange.isPreflight else {
+            return []
+        }
         var lines = ByteBuffer()
         crossOrigin.writeFields(for: head, to: &lines)
         return lines.withReadable { [UInt8](copying: $0) }

@@ -136,6 +136,8 @@ final class Exchange {
     var reason = ""
     /// What an observed route would have refused the request for.
     var observed = ""
+    /// It is for the refresh endpoint, which pages of some other origins may read.
+    var isRefresh = false
     /// A preflight, whose answer says all there is to say of origins.
     var isPreflight = false
     /// A cookie whose credential has been exchanged: the client is to forget it.
@@ -188,6 +190,7 @@ final class Exchange {
         responseBytes = 0
         reason = ""
         observed = ""
+        isRefresh = false
         isPreflight = false
         if !spentCookie.isEmpty { spentCookie.removeAll() }
         loggedSession = nil

@@ -84,8 +84,7 @@ extension DownstreamConnection {
         exchange.requestBytesMax = route.requestBodyBytesMax
         switch route.firstAnswer(to: head) {
         case .preflight(let answer):
-            exchange.isPreflight = true
-            respond(LocalResponse(status: answer.status, lines: answer.fields))
+            respond(answer)
             return
         case .methodNotAllowed where !isObserved(route, ProxyError.methodNotAllowed.word):
             respondMethodNotAllowed(route.allowText)

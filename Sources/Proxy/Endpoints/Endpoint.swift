@@ -22,6 +22,15 @@ enum Endpoint {
             return
         }
         let path = connection.withPath { String(lossy: $0) }
+        let refreshPath = String(decoding: connection.shard.runtime.refreshPath, as: UTF8.self)
+        let rest = path.dropFirst(refreshPath.count)
+        connection.exchange.isRefresh = (rest == "" || rest == "/") && !Bounce.isArrival(connection)
+        if connection.exchange.isRefresh,
+            let answer = connection.shard.runtime.policy.refreshOrigins?.preflightAnswer(to: connection.head)
+        {
+            connection.respond(answer)
+            return
+        }
         if let limiter = connection.shard.runtime.refreshRate,
             case .refused(let seconds) = limiter.admit(
                 connection.addressKey, now: connection.shard.loop.now)
@@ -29,8 +38,7 @@ enum Endpoint {
             connection.refuse(.rateLimited(retryAfterSeconds: seconds))
             return
         }
-        let refreshPath = String(decoding: connection.shard.runtime.refreshPath, as: UTF8.self)
-        switch path.dropFirst(refreshPath.count) {
+        switch rest {
         case "" where Bounce.isArrival(connection): Bounce.refresh(connection)
         case "", "/": RefreshEndpoint.refresh(connection)
         case "/logout": RefreshEndpoint.logout(connection)

@@ -38,8 +38,10 @@ enum RefreshEndpoint {
             respond(connection, OAuthError.invalidRequest("The request carries no refresh token"))
             return
         }
-        // The cookie comes along with every request that some page makes: only our own pages may use it.
-        if !isSameOrigin(connection) { return }
+        // The cookie comes along with every request that some page makes: only our own pages may use it, and
+        // those that may use the other one.
+        let origins = connection.shard.runtime.policy.refreshOrigins
+        if origins?.allowsStateChange(connection.head) != true, !isSameOrigin(connection) { return }
         if !found.isEmpty {
             LegacyExchange.begin(found, .init(awaited: .refresh(.cookie), delivery: .cookie), connection)
         } else {

@@ -16,6 +16,8 @@ final class RequestPolicy: Sendable {
     let cookieNames: CookieNames
     /// The origin of the gateway as browsers write it.
     let publicOrigin: [UInt8]
+    /// Whose pages may refresh by cookie beside our own; nil where no route lets another origin's use one.
+    let refreshOrigins: CrossOrigin?
     /// Folded names of configured identity headers: never forwarded on a client's word.
     let identityNames: [[UInt8]]
     /// The refresh path without a final slash.
@@ -32,6 +34,7 @@ final class RequestPolicy: Sendable {
         routes = RouteTable(configuration.routes, limits: configuration.limits)
         cookieNames = CookieNames(isSecure: configuration.publicURL.scheme == .https)
         publicOrigin = Array(configuration.publicURL.origin.utf8)
+        refreshOrigins = Self.refreshOrigins(configuration.routes)
         identityNames = configuration.routes.flatMap(\.identityFields).map {
             FieldFolding.folded($0.fieldName)
         }
@@ -53,10 +56,23 @@ final class RequestPolicy: Sendable {
         routes = other.routes
         cookieNames = other.cookieNames
         publicOrigin = other.publicOrigin
+        refreshOrigins = other.refreshOrigins
         identityNames = other.identityNames
         refreshPath = other.refreshPath
         metadataPaths = other.metadataPaths
         messageLimits = other.messageLimits
+    }
+
+    /// A page that a route lets act by cookie could do so for one access token's life alone if it might not
+    /// refresh. All it learns there is how long the new pair lasts.
+    private static func refreshOrigins(_ routes: [RouteConfiguration]) -> CrossOrigin? {
+        var configuration = CORSConfiguration()
+        for cors in routes.compactMap(\.cors) where cors.allowsCredentials {
+            configuration.origins += cors.origins.filter { !configuration.origins.contains($0) }
+        }
+        if configuration.origins.isEmpty { return nil }
+        configuration.allowsCredentials = true
+        return CrossOrigin(configuration, routeMethods: ["POST"])
     }
 
     /// Whether upstreams see a token that has let a request in.
