@@ -16,6 +16,9 @@ route /write/ { upstream api; access anonymous; methods POST PUT; request_body 1
 route /wide/ { upstream api; access anonymous; request_body 64k; }
 route /old/ { upstream api; access anonymous; strip_prefix; }
 route /v1/api { upstream api; access anonymous; strip_prefix; }
+route /v2/ { upstream api; access anonymous; strip_prefix; }
+route /v2/admin { upstream api; require claim role admin; strip_prefix /v2; }
+route = /v2/admin/help { upstream api; access anonymous; strip_prefix /v2/; }
 route /fields/ {
     upstream api; access anonymous;
     set_header X-Api-Version 1; set_header Host api.internal:9000; set_header Authorization "Basic eDp5";
@@ -134,6 +137,18 @@ class StripPrefix(Case):
             self.assertEqual(request.target, target, path)
             prefix = "/v1/api" if "v1" in path else "/old"
             self.assertEqual(request.all("x-forwarded-prefix"), [prefix], path)
+
+    def test_parts_of_a_stripped_api_have_rules_of_their_own(self):
+        for path, target in (("/v2/x", "/x"), ("/v2/administrator", "/administrator"), ("/v2/admin/help", "/admin/help")):
+            request = self.forwarded(path)
+            self.assertEqual((request.target, request.all("x-forwarded-prefix")), (target, ["/v2"]), path)
+        upstream.forget()
+        for path in ("/v2/admin", "/v2/admin/", "/v2/admin/users", "/v2/admin/help/x", "/v2/./adm%69n/x"):
+            self.assertEqual(ask(path).status, 401, path)
+        self.assertEqual(ask("/v2/admin", token=pair["access_token"]).status, 403)
+        self.assertEqual(upstream.requests, [])
+        admin = curl(gateway.control + "/sessions", as_json={"subject": "ann", "claims": {"role": "admin"}}).json
+        self.assertEqual(self.forwarded("/v2/admin?x", token=admin["access_token"]).target, "/admin?x")
 
     def test_nothing_that_is_left_names_a_host_or_leads_out(self):
         self.assertEqual(self.forwarded("/old//evil.example/x").target, "/evil.example/x")

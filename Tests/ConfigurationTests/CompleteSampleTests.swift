@@ -298,7 +298,7 @@ struct CompleteSampleTests {
 
     private func completeOldRoute() -> RouteConfiguration {
         var old = RouteConfiguration(host: nil, path: "/old/", isExact: false, destination: .upstream(0))
-        old.stripsPrefix = true
+        old.strippedPrefix = "/old"
         old.setFields = [
             FieldText(name: "X-Api-Version", value: "1"),
             FieldText(name: "Authorization", value: "Basic YTpi"),

@@ -78,13 +78,30 @@ struct RouteOptionTests {
 
     @Test("a prefix is stripped where there is one")
     func stripPrefix() {
-        #expect(route("upstream api; strip_prefix;")?.stripsPrefix == true)
+        #expect(route("upstream api;")?.strippedPrefix == nil)
+        func stripped(_ path: String, _ strip: String) -> String? {
+            load(minimal("route \(path) { upstream api; \(strip) }")).configuration?.routes
+                .last?.strippedPrefix
+        }
+        for (path, strip, expected) in [
+            ("/api/v1/", "strip_prefix;", "/api/v1"), ("/api/v1/", "strip_prefix /api;", "/api"),
+            ("/api/v1/", "strip_prefix /api/;", "/api"), ("/api/v1", "strip_prefix /api/v1/;", "/api/v1"),
+            ("= /api/login", "strip_prefix /api;", "/api"), ("h.example/api/x", "strip_prefix /api;", "/api"),
+        ] {
+            #expect(stripped(path, strip) == expected, "\(path) \(strip)")
+        }
+        for wrong in ["/ap", "/v1", "/api/v1/x", "api", "/api/../api", "/api /v1", "/API"] {
+            #expect(stripped("/api/v1/", "strip_prefix \(wrong);") == nil, "\(wrong)")
+        }
+        #expect(
+            messages(load(minimal("route /api/v1 { upstream api; strip_prefix /ap; }")))
+                == ["'/ap' is no beginning of the route's path"])
         #expect(
             messages(load(minimal("route = /y { upstream api; strip_prefix; }")))
                 == ["an exact route has no prefix to strip"])
         let useless = load(minimal(route: "strip_prefix;"))
         #expect(messages(useless) == ["'strip_prefix' does nothing here: the prefix is '/'"])
-        #expect(useless.configuration?.routes.first?.stripsPrefix == true)
+        #expect(useless.configuration?.routes.first?.strippedPrefix == "")
     }
 
     @Test("methods are known ones in capitals, each once, and none that is never forwarded")

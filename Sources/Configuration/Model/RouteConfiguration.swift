@@ -30,8 +30,8 @@ package struct RouteConfiguration: Sendable, Equatable {
     package var identityFields: [IdentityField] = []
     /// nil: the limit of the `limits` block.
     package var requestBodyBytes: UInt64?
-    /// The path is forwarded without the route's own prefix.
-    package var stripsPrefix = false
+    /// What the path is forwarded without: the route's own, or a beginning of it, with no slash at its end.
+    package var strippedPrefix: String?
     /// Set on the forwarded request, in place of whatever the client sent under these names.
     package var setFields: [FieldText] = []
     /// Names of fields that are not forwarded.

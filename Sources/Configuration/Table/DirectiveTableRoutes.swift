@@ -27,8 +27,8 @@ extension DirectiveTable {
             "request_body", in: [.route], .size(requestBody), example: "request_body 1g;",
             "The largest request body on this route; that of 'limits' where it is not given."),
         Directive(
-            "strip_prefix", in: [.route], .none,
-            "Forwards the path without the route's own: /old/a as /a."),
+            "strip_prefix", in: [.route], .arguments("[PATH]", 0...1), example: "strip_prefix /api;",
+            "Forwards the path without the route's own, /old/a as /a, or without a beginning of it."),
         Directive(
             "set_header", in: [.route], .arguments("FIELD VALUE", 2...2),
             example: "set_header X-Api-Version 1;", repeats: true,

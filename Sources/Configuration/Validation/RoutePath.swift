@@ -37,6 +37,14 @@ package enum RoutePath {
         return RouteTarget(host: host, path: try normalPath(path))
     }
 
+    /// The beginning of paths.
+    package static func prefix(_ text: String) throws(ValueProblem) -> String {
+        guard text.hasPrefix("/") else {
+            throw ValueProblem(reason: "is no path: it does not begin with '/'", help: "such as /api")
+        }
+        return try normalPath(text)
+    }
+
     /// The path of the refresh service: a prefix without a trailing slash, fit for a cookie's Path.
     package static func refreshPath(_ text: String) throws(ValueProblem) -> String {
         let isPlain = text.utf8.allSatisfy { ASCII.unreserved.contains($0) || $0 == UInt8(ascii: "/") }

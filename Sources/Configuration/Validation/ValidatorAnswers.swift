@@ -9,18 +9,7 @@ extension Validator {
         route.responseTimeoutMilliseconds = duration("response_timeout", of: block)
         route.idleTimeoutMilliseconds = duration("idle_timeout", of: block)
         route.tunnelTimeoutMilliseconds = duration("tunnel_timeout", of: block)
-        if let strip = block.entry("strip_prefix") {
-            route.stripsPrefix = true
-            if route.isExact {
-                report.error(
-                    "an exact route has no prefix to strip", at: strip.location,
-                    help: "remove it, or the '=' of the route")
-            } else if route.path == "/" {
-                report.warning(
-                    "'strip_prefix' does nothing here: the prefix is '/'", at: strip.location,
-                    help: "remove it")
-            }
-        }
+        if let strip = block.entry("strip_prefix") { readPrefix(strip, into: &route) }
         guard block.entry("respond") != nil, !block.attempted("upstream") else { return }
         let names = [
             "identity_header", "set_header", "remove_header", "strip_prefix", "response_timeout",
@@ -31,6 +20,31 @@ extension Validator {
                 "'\(entry.name)' does nothing here: no request is forwarded", at: entry.location,
                 help: "remove it")
         }
+    }
+
+    private func readPrefix(_ strip: Entry, into route: inout RouteConfiguration) {
+        let path = route.path
+        var prefix = path
+        if strip.arguments.isEmpty, route.isExact {
+            report.error(
+                "an exact route has no prefix to strip", at: strip.location,
+                help: "name a beginning of its path, or remove the '=' of the route")
+        } else if !strip.arguments.isEmpty {
+            let named = value(of: strip) { text throws(ValueProblem) in
+                let prefix = try RoutePath.prefix(text)
+                if RoutePath.lies(path, under: prefix) { return prefix }
+                throw ValueProblem(
+                    reason: "is no beginning of the route's path",
+                    help: "name whole segments that \(path) begins with")
+            }
+            prefix = named ?? path
+        }
+        if prefix.hasSuffix("/") { prefix.removeLast() }
+        if prefix.isEmpty {
+            report.warning(
+                "'strip_prefix' does nothing here: the prefix is '/'", at: strip.location, help: "remove it")
+        }
+        route.strippedPrefix = prefix
     }
 
     /// What happens to those who are refused.

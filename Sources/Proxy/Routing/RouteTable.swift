@@ -60,8 +60,8 @@ final class Route: Sendable {
             (Array("\($0.fieldName): ".utf8), $0.claim.parts)
         }
         requestBodyBytesMax = configuration.requestBodyBytes ?? limits.requestBodyBytes
-        strippedBytes = configuration.stripsPrefix ? prefix.count : 0
-        forwardedPrefix = configuration.stripsPrefix ? prefix : []
+        forwardedPrefix = Array((configuration.strippedPrefix ?? "").utf8)
+        strippedBytes = forwardedPrefix.count
         setLines = configuration.setFields.flatMap { Array("\($0.name): \($0.value)\r\n".utf8) }
         let names = configuration.setFields.map(\.name) + configuration.removedFields
         removedNames = names.map(FieldFolding.folded)

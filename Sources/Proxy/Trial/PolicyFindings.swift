@@ -109,28 +109,33 @@ package enum PolicyFindings {
         _ route: RouteConfiguration, _ routes: [RouteConfiguration], _ policy: RequestPolicy,
         _ tried: [String]
     ) -> [Diagnostic] {
-        if !route.stripsPrefix || route.path == "/" { return [] }
-        let prefix = route.path.hasSuffix("/") ? String(route.path.dropLast()) : route.path
+        guard let prefix = route.strippedPrefix, !prefix.isEmpty else { return [] }
         let authority = Array((route.host ?? "any.invalid").utf8)
         let passed = routes.first { guarded in
-            guard guarded.destination == route.destination, !guarded.stripsPrefix, asksMore(guarded, route),
+            guard guarded.destination == route.destination, asksMore(guarded, route),
                 guarded.host == nil || route.host == nil || guarded.host == route.host,
-                !tried.contains(where: { RoutePath.lies($0, under: guarded.path) }),
+                !tried.contains(where: { RoutePath.lies($0, under: arrival(guarded)) }),
                 case .route(let taken) = policy.choose(
-                    path: Array((prefix + guarded.path).utf8).span, authority: authority.span)
+                    path: Array((prefix + arrival(guarded)).utf8).span, authority: authority.span)
             else { return false }
             return taken.configuration.label == route.label
         }
         guard let passed else { return [] }
-        let target = prefix + passed.path
+        let target = prefix + arrival(passed)
         return [
             Diagnostic(
                 .warning,
-                "this route leads past another: \(target) arrives as \(passed.path), without the rules of"
+                "this route leads past another: \(target) arrives as \(arrival(passed)), without the rules of"
                     + " route \(passed.label)", at: route.place,
                 help: "that one is at \(passed.place); close it: route \(target) { respond 404; } or, where"
                     + " this is meant, say so with an 'expect'")
         ]
+    }
+
+    /// The path of a route as its upstream sees it.
+    private static func arrival(_ route: RouteConfiguration) -> String {
+        let path = String(route.path.dropFirst(route.strippedPrefix?.count ?? 0))
+        return path.isEmpty ? "/" : path
     }
 
     /// Whether a route asks something of a request that another does not.
