@@ -221,6 +221,9 @@ class Package(unittest.TestCase):
         self.machine.do("systemctl", "reload", UNIT)
         for number in range(30):
             if number % 10 == 5:
+                # An empty file is not rotated, and lines are written behind the answers.
+                last = f'"/public/{number - 1}"'
+                wait_until(lambda: last in self.machine.read("/var/log/auth-gateway/access.log"), 5, "the last line")
                 self.machine.do("logrotate", "-f", "/etc/logrotate.d/auth-gateway")
             self.assertEqual(curl(f"{self.service.base}/public/{number}").status, 200)
 
