@@ -24,6 +24,8 @@ route /read/ { upstream api; methods GET; %(cors)s }
 route /small/ { upstream api; request_body 1k; %(cors)s }
 route = /pong { respond 200 "pong"; access anonymous; %(cors)s }
 route = /favicon.ico { respond 204; access anonymous; }
+route other.example/ { upstream api; cors { origins https://partner.example; credentials on; } }
+route /free/ { upstream api; access anonymous; cors { origins https://free.example; credentials on; } }
 route /hidden/ { upstream api; remove_header Origin; %(cors)s }
 route /bare/ { upstream api; cors { origins https://app.example https://reader.example; } }
 route /open/ { upstream api; access anonymous; cors { origins *; methods GET QUERY; headers X-One; } }
@@ -269,7 +271,8 @@ class CookiesOfOtherPages(unittest.TestCase):
 
     def test_who_may_act_by_cookie_somewhere_may_refresh_and_nobody_else(self):
         # A cookie that is no token: whether it is looked at is the question, and 403 says that it is not.
-        for origin, status in ((APP, 401), (EVIL, 403), ("https://reader.example", 403), ("null", 403)):
+        for origin, status in ((APP, 401), (EVIL, 403), ("https://reader.example", 403), ("null", 403),
+                               ("https://partner.example", 403), ("https://free.example", 403)):
             for site in ((), ("Sec-Fetch-Site: same-site",)):
                 reply = ask("/refresh", origin, *site, method="POST", cookies={"refresh": "rt_none"})
                 self.assertEqual(reply.status, status, (origin, site))
@@ -278,6 +281,9 @@ class CookiesOfOtherPages(unittest.TestCase):
                 self.assertEqual(reply.all("vary"), ["Origin"])
             self.assertEqual(preflight("/refresh", origin, "POST").status, 204 if origin == APP else 403)
         self.assertEqual(preflight("/refresh", APP, "POST").one("access-control-allow-methods"), "POST")
+        # On the host that names it, it may.
+        reply = ask("/refresh", "https://partner.example", "Host: other.example", method="POST", cookies={"refresh": "x"})
+        self.assertEqual(reply.status, 401)
 
     def test_what_is_beside_the_refresh_is_for_our_own_pages(self):
         for path, method in (("/refresh/logout", "POST"), ("/refresh/sessions", "GET")):

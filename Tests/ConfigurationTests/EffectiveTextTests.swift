@@ -104,11 +104,15 @@ struct EffectiveTextTests {
             "x \"${DB_PASSWORD}\";", "x ${API_KEY:-hunter2};", "set_header Authorization ${A};",
             "set_header X-Api-Key hunter2;",
             "expect GET / header X-Api-Key=hunter2 200;", "sessions postgresql \"host=db password=hunter2\";",
-            "sessions postgresql ${A};",
+            "sessions postgresql ${A};", "set_header \"${FIELD}\" \"Basic hunter2\";",
+            "set_header X-Up \"${A}\";", "set_header X-Basic-Auth hunter2;",
+            "set_header X-Passphrase hunter2;",
+            "jwks https://idp.example/keys?subscription-key=hunter2;",
         ])
     func secrets(statement: String) {
         let environment = [
             "A": "hunter2", "URL": "http://u:hunter2@h", "A_TOKEN": "hunter2", "DB_PASSWORD": "hunter2",
+            "FIELD": "Authorization",
         ]
         let printed = text(statement, environment: environment)
         #expect(!printed.contains("hunter2"), "\(printed)")
@@ -117,7 +121,10 @@ struct EffectiveTextTests {
 
     @Test("where a secret is to be found, and what is none, is shown")
     func neighbours() {
-        for statement in ["secret env:A;", "secret file:a.secret;", "secret HS256 env:A kid=a;", "x ${A};"] {
+        for statement in [
+            "secret env:A;", "secret file:a.secret;", "secret HS256 env:A kid=a;", "x ${A};",
+            "set_header X-Api-Version 1;", "jwks https://idp.example/keys?v=2;", "login_page /login?a=b;",
+        ] {
             let printed = text(statement, environment: ["A": "b"])
             #expect(!printed.contains("••••"), "\(printed)")
         }

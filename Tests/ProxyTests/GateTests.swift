@@ -163,6 +163,15 @@ struct CookieStrippingTests {
 struct SameOriginTests {
     private let origin = Array("https://api.example.com".utf8)
 
+    @Test("on the host of the public URL its port counts, whatever Host says")
+    func portOfThePublicHost() throws {
+        for (host, isOurs) in [("api.example.com", false), ("other.example.com", true)] {
+            let head = try Heads.request(
+                "POST / HTTP/1.1\r\nHost: \(host)\r\nOrigin: https://\(host)\r\n\r\n")
+            #expect(SameOrigin.isShown(by: head, Array("https://api.example.com:8443".utf8)) == isOurs)
+        }
+    }
+
     @Test(
         "a request of our own pages, or of nobody's, shows it",
         arguments: [

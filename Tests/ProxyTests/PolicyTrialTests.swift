@@ -179,9 +179,13 @@ struct PolicyFindingsTests {
         #expect(try warnings(admin + guarded.replacing("admin; }", with: "admin user; }")).count == 1)
         // An API under a prefix, with rules for a part of it, and a second way into it.
         let api = "route /api/admin { upstream api; strip_prefix /api; require claim role admin; } "
-        #expect(try warnings(Self.base + api + "route /api/ { upstream api; strip_prefix; }") == [])
-        let second = try warnings(Self.base + api + "route /v1/ { upstream api; strip_prefix; }")
+        let closed = "route / { respond 404; } route /o { upstream api; } "
+        #expect(try warnings(closed + api + "route /api/ { upstream api; strip_prefix; }") == [])
+        let second = try warnings(closed + api + "route /v1/ { upstream api; strip_prefix; }")
         #expect(second.map { $0.contains("/v1/admin arrives as /admin,") } == [true])
+        // Whoever leaves the prefix out comes to the same place.
+        let without = try warnings(Self.base + api)
+        #expect(without.map { $0.contains(": /admin arrives as /admin,") } == [true])
         let elsewhere = "upstream b { server http://127.0.0.1:9001; } route /b/ { upstream b; strip_prefix; }"
         #expect(try warnings(admin + elsewhere) == [])
     }

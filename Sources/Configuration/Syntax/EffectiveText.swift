@@ -47,8 +47,26 @@ struct EffectiveText {
             statement.name == "secret" && statement.arguments.count > 1 && argument.text.hasPrefix("kid=")
         let isSecret =
             argument.isCredential || report.isConcealed(argument.location) && !isKeyName
-            || Lexer.holdsSecret(argument.text.utf8)
-        return isSecret ? SourceText.mask : Self.quoted(argument.text)
+            || Lexer.holdsSecret(argument.text.utf8) || Self.isFieldOfCredential(argument, statement)
+        if isSecret { return SourceText.mask }
+        // `https://idp.example/keys?subscription-key=…`
+        if let question = argument.text.firstIndex(of: "?"),
+            Lexer.namesCredential(argument.text[question...].utf8)
+        {
+            return Self.quoted(argument.text[...question] + SourceText.mask)
+        }
+        return Self.quoted(argument.text)
+    }
+
+    /// `set_header X-Upstream-Pass …`, and any value of a field that comes from the environment: what is no
+    /// secret stands in the file.
+    private static func isFieldOfCredential(_ argument: Argument, _ statement: Statement) -> Bool {
+        guard statement.name == "set_header", let field = statement.arguments.first,
+            argument.location != field.location
+        else { return false }
+        let name = field.text.lowercased()
+        return argument.hasVariable || Lexer.namesCredential(name.utf8)
+            || ["auth", "pass", "pwd"].contains(where: name.contains)
     }
 
     /// An argument as the lexer reads it back.

@@ -79,7 +79,9 @@ package struct Parser {
                 }
                 if let text = text(of: word) {
                     statement.arguments.append(
-                        Argument(text: text, location: word.location, isCredential: word.isCredential))
+                        Argument(
+                            text: text, location: word.location, hasVariable: word.hasVariable,
+                            isCredential: word.isCredential))
                 } else {
                     statement.arguments.append(Argument(text: "", location: word.location))
                     statement.isBroken = true
@@ -178,6 +180,10 @@ extension Parser {
 }
 
 extension Word {
+    fileprivate var hasVariable: Bool {
+        parts.contains { if case .variable = $0 { true } else { false } }
+    }
+
     fileprivate var isCredential: Bool {
         parts.contains {
             guard case .variable(let name, _) = $0 else { return false }
@@ -215,6 +221,8 @@ package struct Argument {
     /// May be a secret: never part of a message.
     package var text: String
     package var location: SourceLocation
+    /// A part of it comes from the environment.
+    package var hasVariable = false
     /// It comes from a variable whose name is that of a secret.
     package var isCredential = false
 }

@@ -54,7 +54,7 @@ extension DownstreamConnection {
     /// What lets a page of another origin read the answer; also a refusal, which it could not tell from a
     /// broken network otherwise.
     private var crossOriginLines: [UInt8] {
-        let refreshOrigins = exchange.isRefresh ? shard.runtime.policy.refreshOrigins : nil
+        let refreshOrigins = exchange.isRefresh ? shard.runtime.policy.refreshOrigins(for: head) : nil
         guard let crossOrigin = exchange.route?.crossOrigin ?? refreshOrigins, !exchange.isPreflight else {
             return []
         }

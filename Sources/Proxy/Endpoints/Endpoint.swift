@@ -26,7 +26,8 @@ enum Endpoint {
         let rest = path.dropFirst(refreshPath.count)
         connection.exchange.isRefresh = (rest == "" || rest == "/") && !Bounce.isArrival(connection)
         if connection.exchange.isRefresh,
-            let answer = connection.shard.runtime.policy.refreshOrigins?.preflightAnswer(to: connection.head)
+            let answer = connection.shard.runtime.policy.refreshOrigins(for: connection.head)?
+                .preflightAnswer(to: connection.head)
         {
             connection.respond(answer)
             return

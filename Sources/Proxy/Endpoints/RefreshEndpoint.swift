@@ -40,7 +40,7 @@ enum RefreshEndpoint {
         }
         // The cookie comes along with every request that some page makes: only our own pages may use it, and
         // those that may use the other one.
-        let origins = connection.shard.runtime.policy.refreshOrigins
+        let origins = connection.shard.runtime.policy.refreshOrigins(for: connection.head)
         if origins?.allowsStateChange(connection.head) != true, !isSameOrigin(connection) { return }
         if !found.isEmpty {
             LegacyExchange.begin(found, .init(awaited: .refresh(.cookie), delivery: .cookie), connection)

@@ -253,10 +253,14 @@ enum SameOrigin {
         return head.block.withBytes { bytes in
             let sent = bytes.extracting(value.offsets)
             if sent.equals(publicOrigin.span) { return true }
-            // RFC 6454 §6.2: scheme and authority. The scheme is that of the public URL.
+            // RFC 6454 §6.2: scheme and authority. The scheme is that of the public URL. A proxy in front may
+            // have taken the port off, and the public URL's tells two services of one host apart.
             guard let colon = publicOrigin.firstIndex(of: UInt8(ascii: ":")) else { return false }
             let schemeCount = colon + "://".utf8.count
-            return !host.isEmpty && sent.count == schemeCount + host.count
+            let isPublicHost =
+                RouteTable.hostName(bytes.extracting(host.offsets))
+                == RouteTable.hostName(publicOrigin.span.extracting(schemeCount...))
+            return !isPublicHost && !host.isEmpty && sent.count == schemeCount + host.count
                 && sent.extracting(0..<schemeCount).equals(publicOrigin.span.extracting(0..<schemeCount))
                 && sent.extracting(schemeCount...).equals(bytes.extracting(host.offsets))
         }

@@ -17,7 +17,7 @@ final class RequestPolicy: Sendable {
     /// The origin of the gateway as browsers write it.
     let publicOrigin: [UInt8]
     /// Whose pages may refresh by cookie beside our own; nil where no route lets another origin's use one.
-    let refreshOrigins: CrossOrigin?
+    private let refreshOrigins: [(host: [UInt8]?, origins: CrossOrigin)]
     /// Folded names of configured identity headers: never forwarded on a client's word.
     let identityNames: [[UInt8]]
     /// The refresh path without a final slash.
@@ -63,16 +63,31 @@ final class RequestPolicy: Sendable {
         messageLimits = other.messageLimits
     }
 
+    /// Whose pages may refresh by cookie on the host that a request is for; nil where no other origin's may.
+    func refreshOrigins(for head: borrowing RequestHead) -> CrossOrigin? {
+        if refreshOrigins.isEmpty { return nil }
+        let host = head.block.withBytes { RouteTable.hostName($0.extracting(head.authority.offsets)) }
+        return (refreshOrigins.first { $0.host == host } ?? refreshOrigins.first { $0.host == nil })?.origins
+    }
+
     /// A page that a route lets act by cookie could do so for one access token's life alone if it might not
-    /// refresh. All it learns there is how long the new pair lasts.
-    private static func refreshOrigins(_ routes: [RouteConfiguration]) -> CrossOrigin? {
-        var configuration = CORSConfiguration()
-        for cors in routes.compactMap(\.cors) where cors.allowsCredentials {
-            configuration.origins += cors.origins.filter { !configuration.origins.contains($0) }
+    /// refresh. It learns there how long the new pair lasts, or why there is none.
+    private static func refreshOrigins(
+        _ routes: [RouteConfiguration]
+    ) -> [(host: [UInt8]?, origins: CrossOrigin)] {
+        // Where nobody needs a token, a cookie lets nobody act.
+        let acting = routes.filter { $0.access != .anonymous && $0.cors?.allowsCredentials == true }
+        return Set(routes.map(\.host)).compactMap { host in
+            let here = acting.filter { $0.host == nil || $0.host == host }
+            var configuration = CORSConfiguration()
+            for origin in here.flatMap({ $0.cors?.origins ?? [] })
+            where !configuration.origins.contains(origin) {
+                configuration.origins.append(origin)
+            }
+            if configuration.origins.isEmpty { return nil }
+            configuration.allowsCredentials = true
+            return (host.map { Array($0.utf8) }, CrossOrigin(configuration, routeMethods: ["POST"]))
         }
-        if configuration.origins.isEmpty { return nil }
-        configuration.allowsCredentials = true
-        return CrossOrigin(configuration, routeMethods: ["POST"])
     }
 
     /// Whether upstreams see a token that has let a request in.
@@ -112,6 +127,8 @@ final class RequestPolicy: Sendable {
         guard let route = routes.route(path: path, authority: authority) else { return .refused(.noRoute) }
         let other: Route?
         if let loose = PathNormalization.looseReading(of: path) {
+            // It leads above the root, which servers read in more than one way.
+            if loose.isEmpty { return .refused(.pathRefused) }
             other = routes.route(path: loose.span, authority: authority, reading: .loose)
         } else if routes.haveTwoReadings {
             other = routes.route(path: path, authority: authority, reading: .loose)

@@ -1,5 +1,6 @@
 // Where a listener with `redirect_to_https` sends its clients: to the public URL, or to the host that they
-// asked for where the configuration names it. Nobody is sent to a host of the client's own invention.
+// asked for where the configuration names it, or a wildcard that it falls under. Nobody is sent anywhere
+// else.
 
 import Configuration
 import Primitives

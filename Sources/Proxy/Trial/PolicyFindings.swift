@@ -102,17 +102,18 @@ package enum PolicyFindings {
     }
 
     /// With `strip_prefix` a route leads to every path of its upstream: `/old/admin` is `/admin` to the API,
-    /// and past the route that guards it.
+    /// and past the route that guards it. So is `/admin` where `/api/admin` is guarded, and arrives as that.
     ///
     /// - Parameter tried: what expectations have been forwarded to by this route; who has written one knows.
     private static func bypassing(
         _ route: RouteConfiguration, _ routes: [RouteConfiguration], _ policy: RequestPolicy,
         _ tried: [String]
     ) -> [Diagnostic] {
-        guard let prefix = route.strippedPrefix, !prefix.isEmpty else { return [] }
+        let prefix = route.strippedPrefix ?? ""
         let authority = Array((route.host ?? "any.invalid").utf8)
         let passed = routes.first { guarded in
             guard guarded.destination == route.destination, asksMore(guarded, route),
+                !prefix.isEmpty || guarded.strippedPrefix != nil && arrival(guarded) != "/",
                 guarded.host == nil || route.host == nil || guarded.host == route.host,
                 !tried.contains(where: { RoutePath.lies($0, under: arrival(guarded)) }),
                 case .route(let taken) = policy.choose(
@@ -127,8 +128,9 @@ package enum PolicyFindings {
                 .warning,
                 "this route leads past another: \(target) arrives as \(arrival(passed)), without the rules of"
                     + " route \(passed.label)", at: route.place,
-                help: "that one is at \(passed.place); close it: route \(target) { respond 404; } or, where"
-                    + " this is meant, say so with an 'expect'")
+                help: "that one is at \(passed.place); "
+                    + (arrival(passed) == "/" ? "" : "close it: route \(target) { respond 404; } or, ")
+                    + "where this is meant, say so with an 'expect'")
         ]
     }
 

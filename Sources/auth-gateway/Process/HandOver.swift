@@ -117,9 +117,13 @@ extension RunCommand {
         handOver.hasReleased = true
         sessions.release {
             DispatchQueue.main.async {
-                MainActor.assumeIsolated { () -> Void in handOver.successor.say("released") }
+                MainActor.assumeIsolated { [self] in tellReleased(handOver) }
             }
         }
+    }
+
+    private func tellReleased(_ handOver: HandOver) {
+        handOver.successor.say("released")
         after(milliseconds: Self.outageMilliseconds) { [self, weak handOver] in
             if let handOver { giveUp(handOver) }
         }
@@ -201,6 +205,10 @@ extension RunCommand {
     /// SIGUSR2: starts the program that stands now where this one did, and has it take over.
     func startSuccessor() {
         if isFirstProcess { return }
+        if isStopping {
+            logs?.service.error("no hand-over: this gateway is stopping, or has handed over already")
+            return
+        }
         let arguments = CommandLine.arguments.filter { $0 != Self.takeOverOption } + [Self.takeOverOption]
         do throws(SystemError) {
             _ = try Processes.start(arguments)
