@@ -16,7 +16,7 @@ final class RequestPolicy: Sendable {
     let cookieNames: CookieNames
     /// The origin of the gateway as browsers write it.
     let publicOrigin: [UInt8]
-    /// Whose pages may refresh by cookie beside our own; nil where no route lets another origin's use one.
+    /// Whose pages may refresh by cookie beside our own: for each host that routes name, and for all others.
     private let refreshOrigins: [(host: [UInt8]?, origins: CrossOrigin)]
     /// Folded names of configured identity headers: never forwarded on a client's word.
     let identityNames: [[UInt8]]
